@@ -1,0 +1,1 @@
+"""piwright: a wheel shop for Raspberry Pi, run by Apache Airflow."""

@@ -1,0 +1,10 @@
+-- What each role may do; run after every migration, by the owner.
+-- The application may do what the code does and no more; the analyst may read.
+
+GRANT USAGE ON SCHEMA public TO {app}, {analyst};
+GRANT SELECT ON ALL TABLES IN SCHEMA public TO {app}, {analyst};
+GRANT INSERT, UPDATE ON project, release, upstream_file, target, worker, batch, job, lease TO {app};
+GRANT INSERT ON watch, attempt, wheel TO {app};
+GRANT UPDATE (queued_at) ON watch TO {app};
+GRANT UPDATE (published_at, removed_at, removed_reason) ON wheel TO {app};
+GRANT DELETE ON upstream_file, watch, lease TO {app};

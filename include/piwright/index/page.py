@@ -1,0 +1,192 @@
+"""A page of the simple index: the model, and its bytes in HTML and JSON.
+
+    page = SimplePage("spidev", files=(PageFile("spidev-3.6.tar.gz", "3.6", url, {"sha256": "..."}),))
+    render_html(page), render_json(page)
+
+Follows the simple repository API 1.4 (packaging.python.org, "Simple repository API"). HTML is frozen there: sizes,
+upload times and versions exist in JSON only. Both list the same files in the same order, and the bytes depend on the
+content alone, not on the order it came in.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from html import escape
+from typing import Any, Literal
+from urllib.parse import urldefrag
+
+import msgspec
+from packaging.version import Version
+
+API_VERSION = "1.4"
+
+CoreMetadata = Literal[True] | Mapping[str, str] | None
+"""None: no `.metadata` beside the file; True: there is one; a mapping: algorithm to digest of it."""
+
+
+@dataclass(frozen=True)
+class PageFile:
+    """A file on a page.
+
+    `version` is the canonical version of its release; `url` is absolute or relative to the page; `hashes` maps an
+    algorithm to a hex digest; `size` is in bytes; `uploaded_at` is aware of its time zone.
+    """
+
+    filename: str
+    version: str
+    url: str
+    hashes: Mapping[str, str]
+    size: int | None = None
+    uploaded_at: datetime | None = None
+    requires_python: str | None = None
+    yanked: bool = False
+    yanked_reason: str | None = None
+    core_metadata: CoreMetadata = None
+    provenance: str | None = None
+
+
+@dataclass(frozen=True)
+class SimplePage:
+    """The page of one project. `name` is normalised, `status` one of the standard's project status markers."""
+
+    name: str
+    status: str = "active"
+    status_reason: str | None = None
+    files: tuple[PageFile, ...] = ()
+
+    @property
+    def versions(self) -> list[str]:
+        """The versions that have files here, in order."""
+        return sorted({file.version for file in self.files}, key=_version)
+
+    @property
+    def files_in_order(self) -> list[PageFile]:
+        """By version, then by file name, so that a page changes only where its content does."""
+        return sorted(self.files, key=lambda file: (_version(file.version), file.filename))
+
+
+@lru_cache(maxsize=50_000)
+def _version(text: str) -> Version:
+    return Version(text)
+
+
+def render_html(page: SimplePage) -> bytes:
+    """The page as HTML5; every anchor on it is a file."""
+    metas = [("pypi:project-status", page.status)]
+    if page.status_reason:
+        metas.append(("pypi:project-status-reason", page.status_reason))
+    body = [f"<h1>Links for {_safe(page.name)}</h1>"]
+    if page.status != "active" or page.status_reason:
+        said = f"{page.status}: {page.status_reason}" if page.status_reason else page.status
+        body.append(f"<p>Upstream says: {_safe(said)}</p>")
+    body += [_anchor(file) for file in page.files_in_order] or ["<p>No files.</p>"]
+    return _document(f"Links for {page.name}", metas, body)
+
+
+def render_json(page: SimplePage) -> bytes:
+    """The page as `application/vnd.pypi.simple.v1+json`."""
+    status = {"status": page.status} | ({"reason": page.status_reason} if page.status_reason else {})
+    return msgspec.json.encode(
+        {
+            "meta": {"api-version": API_VERSION},
+            "name": page.name,
+            "project-status": status,
+            "versions": page.versions,
+            "files": [_entry(file) for file in page.files_in_order],
+        }
+    )
+
+
+def render_root_html(names: Iterable[str]) -> bytes:
+    """The root page: every project that has a page, by normalised name."""
+    anchors = [f'<a href="{_safe(name)}/">{_safe(name)}</a><br>' for name in sorted(set(names))]
+    return _document("Simple index", [], anchors)
+
+
+def render_root_json(names: Iterable[str]) -> bytes:
+    """The root page as `application/vnd.pypi.simple.v1+json`."""
+    projects = [{"name": name} for name in sorted(set(names))]
+    return msgspec.json.encode({"meta": {"api-version": API_VERSION}, "projects": projects})
+
+
+def _document(title: str, metas: list[tuple[str, str]], body: list[str]) -> bytes:
+    metas = [("pypi:repository-version", API_VERSION), *metas]
+    lines = [
+        "<!DOCTYPE html>",
+        '<html lang="en">',
+        "<head>",
+        '<meta charset="utf-8">',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        *(f'<meta name="{_safe(name)}" content="{_safe(content)}">' for name, content in metas),
+        f"<title>{_safe(title)}</title>",
+        "</head>",
+        "<body>",
+        *body,
+        "</body>",
+        "</html>",
+        "",
+    ]
+    return "\n".join(lines).encode()
+
+
+def _anchor(file: PageFile) -> str:
+    attributes = {"href": _with_hash(file)}
+    if file.requires_python:
+        attributes["data-requires-python"] = file.requires_python
+    if file.yanked:
+        attributes["data-yanked"] = file.yanked_reason or ""
+    if (metadata := _metadata(file)) is not False:
+        value = "true" if metadata is True else _pair(metadata)
+        # PEP 714: the first name was ignored by some clients and misread by others; the second is for old ones.
+        attributes |= {"data-core-metadata": value, "data-dist-info-metadata": value}
+    if file.provenance:
+        attributes["data-provenance"] = file.provenance
+    written = " ".join(f'{name}="{_safe(value)}"' for name, value in attributes.items())
+    return f"<a {written}>{_safe(file.filename)}</a><br>"
+
+
+def _entry(file: PageFile) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "filename": file.filename,
+        "url": file.url,
+        "hashes": dict(sorted(file.hashes.items())),
+        "requires-python": file.requires_python or None,
+        # An empty reason would read as "not yanked": the standard allows true or a string with something in it.
+        "yanked": (file.yanked_reason or True) if file.yanked else False,
+        "core-metadata": _metadata(file),
+        "dist-info-metadata": _metadata(file),
+        "provenance": file.provenance or None,
+    }
+    if file.size is not None:
+        entry["size"] = file.size
+    if file.uploaded_at is not None:
+        moment = file.uploaded_at.astimezone(UTC).isoformat(timespec="microseconds")
+        entry["upload-time"] = moment.removesuffix("+00:00") + "Z"
+    return entry
+
+
+def _metadata(file: PageFile) -> bool | dict[str, str]:
+    if file.core_metadata is None:
+        return False
+    if file.core_metadata is True:
+        return True
+    return dict(sorted(file.core_metadata.items())) or True
+
+
+def _with_hash(file: PageFile) -> str:
+    return f"{urldefrag(file.url).url}#{_pair(file.hashes)}" if file.hashes else file.url
+
+
+def _pair(hashes: Mapping[str, str]) -> str:
+    """HTML has room for one hash: sha256, which every client knows, or else the first by name."""
+    algorithm = "sha256" if "sha256" in hashes else min(hashes)
+    return f"{algorithm}={hashes[algorithm]}"
+
+
+_FORBIDDEN = dict.fromkeys([*range(0x09), 0x0B, 0x0C, 0x0D, *range(0x0E, 0x20), *range(0x7F, 0xA0)], "\ufffd")
+
+
+def _safe(text: str) -> str:
+    """Text as it may stand in HTML, between tags or in a quoted attribute. HTML cannot say control characters."""
+    return escape(text.translate(_FORBIDDEN))

@@ -1,0 +1,1 @@
+"""What comes back from workers: distrust, validate, retag, record, classify failures."""

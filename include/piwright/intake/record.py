@@ -1,0 +1,221 @@
+"""Writes what a build came to into the database: attempt, wheels, the job's state, pages that are out of date.
+
+Each function runs in the caller's transaction; `intake.receive` is the caller. Locks are taken in one order (the job,
+then wheels, then the project), and other jobs of the release are only touched where nobody holds them.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from piwright.database.connection import Connection, Json, fetch_one
+from piwright.intake.examine import Verdict
+from piwright.intake.recorded import Known, Order, Received, find_recorded
+from piwright.intake.store import StoredLog
+from piwright.intake.wheel_check import CheckedWheel
+
+MOST_ATTEMPTS = 3
+"""After so many tries that failed by our own doing a job is failed; a person or new evidence makes it wait again."""
+
+_SETTLED = ("built", "superseded", "removed")
+
+_ATTEMPT = """
+INSERT INTO attempt (
+    job_id, number, batch_id, worker_id, outcome, failure_class, message, evidence_line, evidence_text, captured,
+    started_at, finished_at, phases, peak_memory_bytes, log_path, log_sha256, log_bytes, environment)
+VALUES (
+    %(job)s, %(number)s, %(batch)s, %(worker)s, %(outcome)s, %(failure_class)s, %(message)s, %(line)s, %(text)s,
+    %(captured)s, %(started)s, %(finished)s, %(phases)s, %(memory)s, %(log_path)s, %(log_sha256)s, %(log_bytes)s,
+    %(environment)s)
+ON CONFLICT (job_id, number) DO NOTHING
+RETURNING attempt_id
+"""
+
+# The unique name is the last word on a race: the loser sees no row and looks again.
+_WHEEL = """
+INSERT INTO wheel (
+    attempt_id, release_id, filename, sha256, size, tags, build_tag, requires_python, metadata_sha256, built_at)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+ON CONFLICT (filename) DO NOTHING
+RETURNING wheel_id
+"""
+
+_JOB = """
+UPDATE job SET state = %(state)s, reason = %(reason)s, attempts = greatest(attempts, %(number)s),
+    forced = forced AND %(state)s NOT IN ('built', 'superseded'),
+    partition = CASE WHEN %(state)s = 'waiting' THEN NULL ELSE partition END,
+    next_try_at = CASE WHEN %(state)s = 'waiting' THEN now() END, changed_at = now()
+WHERE job_id = %(job)s
+"""
+
+# wheel_attempt by way of attempt_job_id_number_key.
+_HAS_WHEEL = """
+SELECT 1 FROM attempt a JOIN wheel w USING (attempt_id) WHERE a.job_id = %s AND w.removed_at IS NULL LIMIT 1
+"""
+
+# job_release_id_target_id_key. A pure wheel serves every target that accepts one of its tags; one that was compiled
+# serves the later Pythons of its own distribution and architecture, whose libraries it was linked with.
+_SERVED = """
+UPDATE job SET state = 'superseded', reason = %(reason)s, changed_at = now()
+WHERE job_id IN (
+    SELECT j.job_id FROM job j JOIN target t USING (target_id)
+    WHERE j.release_id = %(release)s AND j.job_id <> %(job)s AND j.state = 'waiting' AND NOT j.forced
+      AND (t.tags && %(pure)s
+           OR (t.tags && %(tags)s AND t.distribution = %(distribution)s AND t.architecture = %(architecture)s))
+    ORDER BY j.job_id
+    FOR UPDATE OF j SKIP LOCKED
+)
+"""
+
+
+class NameTaken(Exception):
+    """Another build published a wheel under this name a moment ago."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """Which try of which job this is, by whom, and its log."""
+
+    job_id: int
+    number: int
+    batch_id: int
+    worker_id: int
+    log: StoredLog | None
+
+
+def record_failed(connection: Connection, order: Order, attempt: Attempt, verdict: Verdict) -> Received:
+    """Record an attempt that failed. What was our own doing is tried again up to `MOST_ATTEMPTS` times."""
+    assert verdict.failure is not None
+    begun = _begin(connection, attempt, verdict)
+    if begun.earlier is not None:
+        return begun.earlier
+    retry = begun.owned and verdict.failure.infrastructure and attempt.number < MOST_ATTEMPTS
+    if begun.owned and not order.forced and fetch_one(connection, _HAS_WHEEL, (order.job_id,)):
+        retry = False  # a batch that had lost the job brought its wheel after all
+        _set_job(connection, attempt, "built", None)
+    elif begun.owned:
+        reason = f"{verdict.failure.failure_class}: {verdict.message or verdict.failure.meaning}"
+        _set_job(connection, attempt, "waiting" if retry else "failed", reason)
+    return Received("failed", verdict.failure.failure_class, retry, ())
+
+
+def record_built(
+    connection: Connection,
+    order: Order,
+    attempt: Attempt,
+    verdict: Verdict,
+    new: Sequence[CheckedWheel],
+    known: Sequence[Known],
+    superseded_by: str | None,
+) -> Received:
+    """Record an attempt that built: `new` wheels get rows, `known` ones have theirs.
+
+    `superseded_by` names a published file of another job that these wheels would have replaced. Raises `NameTaken`.
+    """
+    begun = _begin(connection, attempt, verdict)
+    if begun.earlier is not None:
+        return begun.earlier
+    if begun.settled:
+        return Received("built", None, False, ())
+    inserted = tuple(_insert_wheel(connection, order, begun.attempt_id, verdict, wheel) for wheel in new)
+    if begun.owned and superseded_by is not None and not new:
+        reason = f"{superseded_by} is published already with other content, and a published file never changes"
+        _set_job(connection, attempt, "superseded", reason)
+    elif begun.owned:
+        _set_job(connection, attempt, "built", None)
+    if inserted:
+        _settle_others(connection, order, new)
+        statement = "UPDATE project SET stale_since = coalesce(stale_since, now()) WHERE project_id = %s"
+        _execute(connection, statement, (order.project_id,))
+    return Received("built", None, False, inserted + tuple(each.wheel_id for each in known))
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """A recorded attempt. `owned`: its batch may change the job's state; `settled`: the job needs no wheel any more;
+    `earlier`: what was recorded, if somebody recorded this very attempt a moment ago."""
+
+    attempt_id: int
+    owned: bool
+    settled: bool
+    earlier: Received | None = None
+
+
+def _begin(connection: Connection, attempt: Attempt, verdict: Verdict) -> _Begun:
+    """Lock the job and record the attempt."""
+    job = fetch_one(connection, "SELECT state, batch_id FROM job WHERE job_id = %s FOR UPDATE", (attempt.job_id,))
+    if job is None:
+        raise LookupError(f"job_id = {attempt.job_id} was removed meanwhile.")
+    settled = job.state in _SETTLED
+    if settled and verdict.failure is None:
+        verdict = dataclasses.replace(verdict, message=f"Its wheel was not taken: the job was {job.state} already.")
+    attempt_id = _insert_attempt(connection, attempt, verdict)
+    if attempt_id is None:
+        earlier = find_recorded(connection, attempt.job_id, attempt.number, attempt.batch_id)
+        return _Begun(0, False, settled, earlier)
+    return _Begun(attempt_id, job.batch_id == attempt.batch_id and not settled, settled)
+
+
+def _insert_attempt(connection: Connection, attempt: Attempt, verdict: Verdict) -> int | None:
+    failure, log = verdict.failure, attempt.log
+    values = {
+        "job": attempt.job_id,
+        "number": attempt.number,
+        "batch": attempt.batch_id,
+        "worker": attempt.worker_id,
+        "outcome": "failed" if failure else "built",
+        "failure_class": failure and failure.failure_class,
+        "message": verdict.message,
+        "line": failure and failure.line,
+        "text": failure and failure.text,
+        "captured": Json(failure.captured if failure else {}),
+        "started": verdict.started,
+        "finished": verdict.finished,
+        "phases": Json(list(verdict.phases)),
+        "memory": verdict.peak_memory_bytes,
+        "log_path": log and log.path,
+        "log_sha256": log and log.sha256,
+        "log_bytes": log and log.bytes,
+        "environment": Json(verdict.environment),
+    }
+    row = fetch_one(connection, _ATTEMPT, values)
+    return row and int(row.attempt_id)
+
+
+def _insert_wheel(connection: Connection, order: Order, attempt_id: int, verdict: Verdict, wheel: CheckedWheel) -> int:
+    row = fetch_one(
+        connection,
+        _WHEEL,
+        (
+            *(attempt_id, order.release_id, wheel.filename, wheel.sha256, wheel.size, list(wheel.tags)),
+            *(wheel.build_tag, wheel.requires_python, wheel.metadata_sha256, verdict.finished),
+        ),
+    )
+    if row is None:
+        raise NameTaken(wheel.filename)
+    return int(row.wheel_id)
+
+
+def _set_job(connection: Connection, attempt: Attempt, state: str, reason: str | None) -> None:
+    values = {"job": attempt.job_id, "number": attempt.number, "state": state, "reason": reason}
+    _execute(connection, _JOB, values)
+
+
+def _settle_others(connection: Connection, order: Order, wheels: Sequence[CheckedWheel]) -> None:
+    for wheel in wheels:
+        values = {
+            "job": order.job_id,
+            "release": order.release_id,
+            "reason": f"{wheel.filename} serves this target too",
+            "tags": list(wheel.tags),
+            "pure": [tag for tag in wheel.tags if tag.endswith("-any")],
+            "distribution": order.distribution,
+            "architecture": order.architecture,
+        }
+        _execute(connection, _SERVED, values)
+
+
+def _execute(connection: Connection, statement: str, values: Any) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)

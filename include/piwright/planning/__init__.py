@@ -1,0 +1,1 @@
+"""What to build, in which order, in which batch, on which worker."""

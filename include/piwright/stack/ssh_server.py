@@ -1,0 +1,79 @@
+"""An SSH and SFTP server of asyncssh for an embedded worker, where OpenSSH's sshd is not installed.
+
+    python -m piwright.stack.ssh_server --port 2201 --host-key FILE --authorized-keys FILE
+
+Key login only; it runs commands as whoever started it, in a session of their own, as sshd does.
+"""
+
+import argparse
+import asyncio
+import os
+import signal
+
+import asyncssh
+
+
+class _KeyLoginOnly(asyncssh.SSHServer):
+    def begin_auth(self, username: str) -> bool:
+        return True
+
+    def password_auth_supported(self) -> bool:
+        return False
+
+    def kbdint_auth_supported(self) -> bool:
+        return False
+
+
+async def _run(process: "asyncssh.SSHServerProcess[bytes]") -> None:
+    if process.command is None:
+        process.stderr.write(b"This worker runs commands, no shell.\n")
+        process.exit(1)
+        return
+    child = await asyncio.create_subprocess_shell(
+        process.command,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,
+    )
+    await process.redirect(stdin=child.stdin, stdout=child.stdout, stderr=child.stderr)
+    code = await child.wait()
+    await process.stdout.drain()
+    process.exit(code if code >= 0 else 128 - code)
+
+
+async def serve(port: int, host_key: str, authorized_keys: str) -> None:
+    """Serve on loopback until the process is told to end."""
+    server = await asyncssh.create_server(
+        _KeyLoginOnly,
+        "127.0.0.1",
+        port,
+        server_host_keys=[host_key],
+        authorized_client_keys=authorized_keys,
+        process_factory=_run,
+        sftp_factory=True,
+        encoding=None,
+        agent_forwarding=False,
+        allow_pty=False,
+    )
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await stop.wait()
+    server.close()
+    await server.wait_closed()
+
+
+def main() -> None:
+    """Parse arguments and serve."""
+    parser = argparse.ArgumentParser(description="SSH server of an embedded worker")
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--host-key", required=True)
+    parser.add_argument("--authorized-keys", required=True)
+    arguments = parser.parse_args()
+    os.umask(0o077)
+    asyncio.run(serve(arguments.port, arguments.host_key, arguments.authorized_keys))
+
+
+if __name__ == "__main__":
+    main()

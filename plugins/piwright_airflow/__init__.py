@@ -1,0 +1,1 @@
+"""Everything of piwright that must import Airflow, besides the DAGs."""

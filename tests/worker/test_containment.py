@@ -1,0 +1,169 @@
+"""A build cannot outlive, outgrow, outtalk or look beyond its build."""
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.scripted import scripted
+from support.upstream import LoopbackUpstream
+from support.worker import LocalWorker, is_alive, wait_for
+from worker.sdists import DAEMON
+
+
+def build_one(worker: LocalWorker, upstream: LoopbackUpstream, script: str, **limits: int) -> dict[str, Any]:
+    """Build one scripted project as the batch `one`; its result."""
+    sdist = upstream.add(scripted("subject", script))
+    return worker.build(worker.batch("one", upstream, [sdist], **limits))["b0"]
+
+
+def test_a_hang_times_out_and_takes_its_double_forked_daemon_along(
+    worker: LocalWorker, upstream: LoopbackUpstream, tmp_path: Path
+) -> None:
+    pid_file = str(tmp_path / "pid")
+    stubborn = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+    result = build_one(worker, upstream, stubborn + DAEMON.format(pid_file=pid_file) + "time.sleep(600)", seconds=4)
+    assert result["failure"] == {"kind": "timeout", "message": "The build took longer than the 4 s it may."}
+    assert not is_alive(int(Path(pid_file).read_text()))
+    assert [each["name"] for each in result["phases"]] == ["fetch", "requirements", "prepare", "build"]
+
+
+def test_a_build_that_succeeds_leaves_no_daemon_either(
+    worker: LocalWorker, upstream: LoopbackUpstream, tmp_path: Path
+) -> None:
+    pid_file = str(tmp_path / "pid")
+    result = build_one(worker, upstream, DAEMON.format(pid_file=pid_file))
+    assert result["outcome"] == "built"
+    assert not is_alive(int(Path(pid_file).read_text()))
+
+
+def test_a_build_that_says_nothing_is_ended_as_silent(worker: LocalWorker, upstream: LoopbackUpstream) -> None:
+    result = build_one(worker, upstream, "print('last words')\ntime.sleep(600)", silent_seconds=2)
+    assert result["failure"] == {"kind": "silent", "message": "The build wrote nothing for 2 s."}
+    assert "last words" in worker.log("one", "b0")
+
+
+def test_a_build_that_keeps_talking_is_not_silent(worker: LocalWorker, upstream: LoopbackUpstream) -> None:
+    result = build_one(worker, upstream, "for n in range(12):\n    print(n)\n    time.sleep(0.25)", silent_seconds=2)
+    assert result["outcome"] == "built"
+
+
+def test_a_flood_of_log_is_cut_at_its_limit(worker: LocalWorker, upstream: LoopbackUpstream) -> None:
+    result = build_one(worker, upstream, "while True:\n    os.write(1, b'x' * 65536)", log_bytes=200_000)
+    assert result["failure"]["kind"] == "log_limit"
+    size = (worker.directory("one", "b0") / "log.txt").stat().st_size
+    assert 198_000 <= size <= 200_000
+    assert result["log"] == {"bytes": size, "truncated": True}
+    assert worker.log("one", "b0").endswith("\n")
+
+
+REPORT = """
+import json, stat
+facts = {
+    "environment": dict(os.environ),
+    "stdin": os.readlink("/proc/self/fd/0"),
+    "descriptors": sorted(os.listdir("/proc/self/fd")),
+    "session": os.getsid(0) == os.getpid() and os.getpgid(0) == os.getpid(),
+    "umask": os.umask(0o022),
+    "home": [stat.S_ISDIR(os.stat(os.environ["HOME"]).st_mode), os.listdir(os.environ["HOME"])],
+    "tmp": os.listdir(os.environ["TMPDIR"]),
+    "path": sys.path,
+}
+print("facts: " + json.dumps(facts))
+"""
+
+
+@pytest.fixture
+def facts(tmp_path: Path, make_worker: Callable[..., LocalWorker], upstream: LoopbackUpstream) -> dict[str, Any]:
+    """What a build sees of a worker whose own environment holds a secret."""
+    worker = make_worker(
+        tmp_path / "state", SECRET_TOKEN="hunter2", PYTHONPATH="/nowhere", CFLAGS="-O9", PIP_FIND_LINKS="/nowhere"
+    )
+    assert build_one(worker, upstream, REPORT)["outcome"] == "built"
+    line = next(line for line in worker.log("one", "b0").splitlines() if line.startswith("facts: "))
+    return json.loads(line.removeprefix("facts: "))
+
+
+def test_a_build_sees_nothing_of_the_workers_environment(facts: dict[str, Any], upstream: LoopbackUpstream) -> None:
+    environment = facts["environment"]
+    assert "hunter2" not in json.dumps(environment)
+    assert not {"PYTHONPATH", "CFLAGS", "PIP_FIND_LINKS", "SSH_CONNECTION"} & set(environment)
+    expected = {
+        "LANG": "C.UTF-8",
+        "TZ": "UTC",
+        "PYTHONHASHSEED": "0",
+        "SOURCE_DATE_EPOCH": "1700000000",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_ASKPASS": "/bin/false",
+        "PIP_NO_INPUT": "1",
+        "PIP_CONFIG_FILE": "/dev/null",
+        "PIP_INDEX_URL": upstream.url,
+    }
+    assert {name: environment.get(name) for name in expected} == expected
+    scratch = environment["HOME"].rpartition("/")[0]
+    assert environment["PATH"].startswith(f"{scratch}/venv/bin:/usr/local/sbin:")
+    assert all(environment[name].startswith(scratch) for name in ("TMPDIR", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR"))
+
+
+def test_a_build_has_a_home_and_a_session_of_its_own_and_no_input(facts: dict[str, Any]) -> None:
+    assert facts["home"] == [True, []]
+    assert facts["tmp"] == []
+    assert facts["stdin"] == "/dev/null"
+    assert facts["session"] is True
+    assert facts["umask"] == 0o022
+    # 0, 1, 2 and the directory that is being listed: neither the batch's lock nor the log.
+    assert len(facts["descriptors"]) == 4
+    assert not any("control" in each for each in facts["path"])
+
+
+def test_trust_in_a_certificate_file_is_handed_on(
+    tmp_path: Path, make_worker: Callable[..., LocalWorker], upstream: LoopbackUpstream
+) -> None:
+    authority = tmp_path / "authority.pem"
+    authority.touch()
+    worker = make_worker(tmp_path / "state", SSL_CERT_FILE=str(authority))
+    names = ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE")
+    result = build_one(worker, upstream, f"print([os.environ.get(name) for name in {names}])")
+    assert result["outcome"] == "built"
+    assert str([str(authority)] * 3) in worker.log("one", "b0")
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_build_ended_by_somebody_else_was_killed(
+    worker: LocalWorker, upstream: LoopbackUpstream, tmp_path: Path, number: signal.Signals
+) -> None:
+    pid_file = tmp_path / "pid"
+    script = f"open({str(pid_file)!r}, 'w').write(str(os.getpid()) + '.')\ntime.sleep(600)"
+    worker.upload(worker.batch("one", upstream, [upstream.add(scripted("subject", script))]))
+    worker.run("one")
+    os.kill(int(wait_for(lambda: pid_file.exists() and pid_file.read_text().partition("."))[0]), number)
+    worker.wait("one")
+    assert worker.result("one", "b0")["failure"]["kind"] == "killed"
+
+
+def test_a_compiler_that_ran_out_of_memory_was_killed(worker: LocalWorker, upstream: LoopbackUpstream) -> None:
+    words = "gcc: fatal error: Killed signal terminated program cc1plus"
+    result = build_one(worker, upstream, f"print({words!r})\nsys.exit('error: command gcc failed with exit code 1')")
+    assert result["failure"]["kind"] == "killed"
+
+
+def test_a_full_disk_is_called_by_its_name(worker: LocalWorker, upstream: LoopbackUpstream) -> None:
+    result = build_one(worker, upstream, "raise OSError(28, 'No space left on device')")
+    assert result["failure"]["kind"] == "no_space"
+
+
+def test_memory_is_measured_over_the_whole_tree(worker: LocalWorker, upstream: LoopbackUpstream) -> None:
+    script = """
+    import subprocess
+    hold = "import time; kept = bytearray(b'x' * 60_000_000); time.sleep(1.5)"
+    for child in [subprocess.Popen([sys.executable, "-c", hold]) for _ in range(2)]:
+        child.wait()
+    """
+    result = build_one(worker, upstream, script)
+    (build,) = [each for each in result["phases"] if each["name"] == "build"]
+    assert 120_000_000 < build["peak_memory_bytes"] < 400_000_000
+    assert result["peak_memory_bytes"] == build["peak_memory_bytes"]
