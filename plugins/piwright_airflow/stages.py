@@ -56,6 +56,7 @@ def queue_jobs(start: datetime | None, end: datetime | None) -> tuple[str, list[
     """Queue the interval and what is new on the watch list. Answers the partition and the ids of the jobs."""
     partition, start, end = partition_of(start, end)
     with task_database() as database:
+        jobs.settle_removed(database)
         first = jobs.queue_first_sight(database, partition)
         interval = jobs.queue_interval(database, start, end, partition)
     for queued in (first, interval):

@@ -19,7 +19,7 @@ from piwright.database.connection import connect, fetch_all
 from piwright.database.provision import Access
 from piwright.settings import Settings
 from piwright.stack.airflow import AirflowApi, is_finished
-from piwright.stack.supervise import MARK, Supervisor
+from piwright.stack.supervise import Supervisor
 from support.ports import free_port
 from support.upstream import LoopbackUpstream, make_sdist
 from support.worker import wait_for
@@ -121,15 +121,9 @@ class Stack:
         return state.pid
 
     def processes(self) -> list[psutil.Process]:
-        """Whatever runs for this stack."""
-        found = []
-        for process in psutil.process_iter():
-            try:
-                if process.environ().get(MARK) == str(self.settings.home) and process.pid != os.getpid():
-                    found.append(process)
-            except (psutil.Error, OSError):
-                continue
-        return found
+        """The supervisor and everything below it."""
+        boss = Supervisor(self.settings).process()
+        return [boss, *boss.children(recursive=True)] if boss else []
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from packaging.requirements import Requirement
 
 from piwright.database.connection import Connection, fetch_all
 from piwright.planning import priority
-from piwright.planning.jobs import queue_first_sight, queue_interval, queue_requested
+from piwright.planning.jobs import queue_first_sight, queue_interval, queue_requested, settle_removed
 from piwright.planning.targets import store_targets
 from support.shop import BOOKWORM, TRIXIE, UPLOADED, add_file, add_project, add_release, add_sdist
 
@@ -119,3 +119,15 @@ def test_a_person_can_pin_a_version_and_name_a_target(connection: Connection) ->
 def test_a_release_without_files_needs_no_job(connection: Connection) -> None:
     add_release(connection, add_project(connection, "a"), "1.0")
     assert queue_first_sight(connection, None).job_ids == ()
+
+
+def test_jobs_of_what_upstream_removed_are_over_and_come_back_with_it(connection: Connection) -> None:
+    release = add_sdist(connection, "a", "1.0")
+    queue_first_sight(connection, None)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE release SET gone_at = now()")
+    assert settle_removed(connection) == 1
+    assert settle_removed(connection) == 0
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE release SET gone_at = NULL WHERE release_id = %s", (release,))
+    assert len(queue_interval(connection, DAY, NEXT, "x").job_ids) == 1

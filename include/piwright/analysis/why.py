@@ -42,7 +42,7 @@ def explain(connection: Connection, name: str, version: str | None = None) -> li
     """
     normalised = canonicalize_name(name)
     try:
-        wanted = str(Version(version)) if version is not None else None
+        asked = Version(version) if version is not None else None
     except InvalidVersion:
         raise ValueError(f"VERSION={version!r} is no version: give one such as 1.2.3.") from None
     project = fetch_one(connection, "SELECT project_id, skip_reason FROM project WHERE name = %s", (normalised,))
@@ -50,6 +50,7 @@ def explain(connection: Connection, name: str, version: str | None = None) -> li
         raise NotInCatalog(
             f"{normalised} is not in the catalog: `piwright add {normalised}` puts it on the watch list."
         )
+    wanted = _spelling(connection, project.project_id, asked) if asked is not None else None
     rows = fetch_all(connection, _ROWS, {"name": normalised, "version": wanted})
     found = [_attempt(row) for row in rows if row.number is not None]
     found += [_job(row) for row in _jobs_to_show(rows)]
@@ -61,6 +62,12 @@ def explain(connection: Connection, name: str, version: str | None = None) -> li
         if project.skip_reason:
             raise NotInCatalog(f"{normalised} could not be read upstream: {project.skip_reason}")
     return sorted(found, key=lambda row: (Version(row["version"]), row["started"] or "~"), reverse=True)
+
+
+def _spelling(connection: Connection, project_id: int, asked: Version) -> str:
+    """How the catalog spells a version: 3.6.0 asks for 3.6."""
+    rows = fetch_all(connection, "SELECT version FROM release WHERE project_id = %s", (project_id,))
+    return next((row.version for row in rows if Version(row.version) == asked), str(asked))
 
 
 def _jobs_to_show(rows: list[Any]) -> list[Any]:

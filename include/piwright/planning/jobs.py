@@ -150,6 +150,17 @@ def queue_requested(
     return _queue(connection, wanted, None, targets=targets, force=force)
 
 
+def settle_removed(connection: Connection) -> int:
+    """Jobs of releases that upstream removed are over, whatever became of them. Answers how many. Walks release_gone."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE job SET state = 'removed', reason = 'upstream removed the release', changed_at = now() "
+            "FROM release r WHERE r.release_id = job.release_id AND r.gone_at IS NOT NULL "
+            "AND job.state NOT IN ('removed', 'leased')"
+        )
+        return cursor.rowcount
+
+
 def _releases_of(connection: Connection, project_ids: Collection[int]) -> defaultdict[int, list[_Release]]:
     found: defaultdict[int, list[_Release]] = defaultdict(list)
     for row in fetch_all(connection, _VERSIONS, (list(project_ids),)):

@@ -97,7 +97,7 @@ class Supervisor:
 
     def start(self, components: Iterable[Component]) -> None:
         """Start supervisord with these components; leftovers of an earlier one are ended first."""
-        self._kill(self._marked())
+        self._kill(self._left_behind())
         self.log_directory.mkdir(parents=True, exist_ok=True)
         self._socket.parent.mkdir(mode=0o700, exist_ok=True)
         if self._socket.parent.stat().st_uid != os.getuid():
@@ -148,7 +148,7 @@ class Supervisor:
             with contextlib.suppress(psutil.TimeoutExpired):
                 process.wait(_STOP_SECONDS)
             ours += [process]
-        killed = self._kill([*ours, *self._marked()])
+        killed = self._kill([*ours, *self._left_behind()])
         self._pid_file.unlink(missing_ok=True)
         self._socket.unlink(missing_ok=True)
         return killed
@@ -158,16 +158,29 @@ class Supervisor:
             return process.children(recursive=True)
         return []
 
-    def _marked(self) -> list[psutil.Process]:
-        """Processes of this stack by their environment, and all below them; never the caller or who called it."""
-        mine = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
+    def _left_behind(self) -> list[psutil.Process]:
+        """What an earlier supervisor of this home left: known by its mark, or by the session they all shared.
+
+        The mark is in the environment, which programs that rename themselves overwrite; the session's number is the
+        dead supervisor's, and nobody else's while one of them lives. Never the caller, nor who called it.
+        """
+        spared = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
+        session = self._session()
         found: dict[int, psutil.Process] = {}
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error, OSError):
-                if process.pid not in mine and process.environ().get(MARK) == self.mark:
+                ours = process.environ().get(MARK) == self.mark or (session and os.getsid(process.pid) == session)
+                if ours and process.pid not in spared:
                     found[process.pid] = process
                     found.update((child.pid, child) for child in process.children(recursive=True))
         return list(found.values())
+
+    def _session(self) -> int | None:
+        """The session of a supervisor that was killed; None where its number is another process's by now."""
+        with contextlib.suppress(OSError, ValueError):
+            number = int(self._pid_file.read_text())
+            return None if psutil.pid_exists(number) else number
+        return None
 
     def _kill(self, processes: Iterable[psutil.Process]) -> int:
         alive = [process for process in processes if process.is_running()]
@@ -199,7 +212,9 @@ class Supervisor:
             yield f"[program:{each.name}]"
             yield f"command={_escaped(' '.join(_quoted(part) for part in each.command))}"
             variables = {**each.environment, MARK: self.mark}
-            yield "environment=" + ",".join(f"{name}={_escaped(_quoted(value))}" for name, value in variables.items())
+            yield "environment=" + ",".join(
+                f"{name}={_escaped(_bare(name, value))}" for name, value in variables.items()
+            )
             yield f"directory={_escaped(str(self._home))}"
             yield f"priority={each.priority}"
             yield f"autostart={'true' if each.autostart else 'false'}"
@@ -228,6 +243,15 @@ def tail(path: Path, lines: int = 15) -> str:
 
 def _quoted(value: str) -> str:
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _bare(name: str, value: str) -> str:
+    """A variable's value in quotes; supervisord reads such values without any way to escape."""
+    if '"' in value or "\n" in value:
+        raise ValueError(
+            f"{name}={value!r} cannot be handed to a component: use a value without double quotes or line ends."
+        )
+    return f'"{value}"'
 
 
 def _escaped(value: str) -> str:

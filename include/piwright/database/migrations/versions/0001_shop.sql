@@ -44,6 +44,7 @@ CREATE TABLE release (
     gone_at          timestamptz,
     UNIQUE (project_id, version)
 );
+CREATE INDEX release_gone ON release (release_id) WHERE gone_at IS NOT NULL;
 COMMENT ON TABLE release IS 'A version of a project.';
 COMMENT ON COLUMN release.version IS 'Canonical version (PEP 440, str(packaging.version.Version)).';
 COMMENT ON COLUMN release.uploaded_at IS 'First upload of any of its files; null where upstream does not say.';
