@@ -20,8 +20,9 @@ T = TypeVar("T")
 
 
 def _address(found: Any) -> str:
-    """What libpq connects with, from an Airflow connection."""
+    """What libpq connects with, from an Airflow connection; its extra may hold more of libpq's parameters (`sslmode`)."""
     parts = {
+        **found.extra_dejson,
         "host": found.host,
         "port": found.port,
         "user": found.login,

@@ -6,7 +6,6 @@ run_id = stack.api.trigger("sync_pypi")
 stack.check()                     # raises ComponentDied, tells of restarts
 """
 
-import contextlib
 import hashlib
 import json
 import os
@@ -268,7 +267,9 @@ def _database_connection(url: str) -> dict[str, object]:
         "password": unquote(parts.password or ""),
         "schema": parts.path.lstrip("/"),
     }
-    with contextlib.suppress(ValueError):
-        if parts.port:
-            connection["port"] = parts.port
+    if parts.port:
+        connection["port"] = parts.port
+    more = {name: values[-1] for name, values in query.items() if name != "host"}
+    if more:
+        connection["extra"] = json.dumps(more)
     return connection

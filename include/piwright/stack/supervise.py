@@ -55,8 +55,8 @@ class ComponentState:
 
     @property
     def gave_up(self) -> bool:
-        """Whether it is not tried any more."""
-        return self.state in ("FATAL", "EXITED", "UNKNOWN")
+        """Whether it is not tried any more. One that has just died is EXITED for a moment, and then started again."""
+        return self.state in ("FATAL", "UNKNOWN")
 
 
 class Supervisor:
