@@ -346,14 +346,16 @@ def test_answers_come_as_they_arrive_and_a_slow_project_holds_up_nobody() -> Non
 
 
 def test_whoever_stops_listening_leaves_no_request_behind() -> None:
-    gone = asyncio.Event()
+    arrived, gone = asyncio.Event(), asyncio.Event()
 
     async def handler(request: web.BaseRequest) -> web.Response:
         if request.path == "/simple/hangs/":
+            arrived.set()
             try:
                 await asyncio.Event().wait()
             finally:
                 gone.set()
+        await arrived.wait()
         return reply()
 
     async def run() -> None:

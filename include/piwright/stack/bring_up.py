@@ -76,6 +76,8 @@ class Stack:
             self._say("The settings or the code changed: starting anew.")
             self.stop()
         if not self.running:
+            if self.supervisor.stop():
+                self._say("A supervisor was killed: ended what it left behind.")
             self._require(missing_parts() + clashing_ports(_ports(settings)) + busy_ports(_ports(settings)))
             if settings.database_url is None:
                 embedded_cluster(settings, self.secrets).create()
