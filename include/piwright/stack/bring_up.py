@@ -84,6 +84,7 @@ class Stack:
             settings.index_directory.mkdir(parents=True, exist_ok=True)
             # Airflow's address of its database can be told before the database is there.
             self._say("Starting the database, the workers and the index.")
+            self._pids.clear()
             self.supervisor.start(components(settings, self.secrets, self._airflow_database()))
             write_secret(self._start_file, self._starts_with().encode())
         self._provision()
