@@ -16,7 +16,7 @@ from piwright.catalog import update as catalog
 from piwright.catalog.watch_list import read_watch_list
 from piwright.database.connection import fetch_all, fetch_one
 from piwright.index.publish import publish
-from piwright.planning import batches, jobs
+from piwright.planning import batches, jobs, plan
 from piwright.settings import Settings
 from piwright.site import home
 from piwright_airflow.database import task_database
@@ -91,7 +91,7 @@ def plan_batches(run_id: str, partition: str | None, form: Mapping[str, Any] | N
     if form.get("packages"):
         _queue_form(settings, form)
     with task_database() as database:
-        planned = batches.plan_batches(database, run_id, partition, batch_seconds=settings.batch_seconds)
+        planned = plan.plan_batches(database, run_id, partition, batch_seconds=settings.batch_seconds)
     for each in planned:
         log.info("Batch %d: %s", each.batch_id, each.label)
     return [{"batch_id": each.batch_id, "contents": each.label} for each in planned]

@@ -5,9 +5,9 @@ import pytest
 from piwright.analysis.status import read_status
 from piwright.analysis.why import NotInCatalog, explain
 from piwright.database.connection import Connection, Json, fetch_all
-from piwright.planning.batches import plan_batches
 from piwright.planning.jobs import queue_first_sight
 from piwright.planning.leases import renew_lease, take_lease
+from piwright.planning.plan import plan_batches
 from piwright.planning.targets import store_targets
 from support.shop import BOOKWORM, add_file, add_project, add_sdist, add_worker
 

@@ -7,6 +7,7 @@ import pytest
 from piwright.database.connection import Connection, connect, fetch_all, fetch_one
 from piwright.database.provision import Access
 from piwright.planning import batches, leases
+from piwright.planning import plan as planning
 from piwright.planning.jobs import queue_first_sight, queue_interval
 from support.shop import BOOKWORM, add_file, add_sdist, add_worker
 
@@ -18,8 +19,8 @@ def worker(connection: Connection) -> int:
     return add_worker(connection)
 
 
-def plan(connection: Connection, run: str = "run", partition: str | None = "x") -> list[batches.PlannedBatch]:
-    return batches.plan_batches(connection, run, partition, batch_seconds=300)
+def plan(connection: Connection, run: str = "run", partition: str | None = "x") -> list[planning.PlannedBatch]:
+    return planning.plan_batches(connection, run, partition, batch_seconds=300)
 
 
 def states(connection: Connection) -> list[str]:
@@ -183,6 +184,6 @@ def test_the_claim_walks_its_index(connection: Connection, worker: int) -> None:
     # A million rows would show it by time; the plan shows it at once when sequential scans are made dear.
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
-        cursor.execute("EXPLAIN " + batches.CLAIMABLE, {"partition": "x", "most": 100, "urgent": 50})
+        cursor.execute("EXPLAIN " + planning.CLAIMABLE, {"partition": "x", "most": 100, "urgent": 50})
         plan_text = "\n".join(row[0] for row in cursor.fetchall())
     assert "job_claim" in plan_text

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from piwright.planning.batches import Candidate, label, pack
+from piwright.planning.pack import Candidate, label, pack
 
 jobs = st.lists(
     st.builds(

@@ -20,8 +20,8 @@ from piwright.catalog.update import update_catalog
 from piwright.catalog.watch_list import parse_watch_list
 from piwright.database.connection import Connection, connect, fetch_all
 from piwright.database.provision import Access
-from piwright.planning.batches import plan_batches
 from piwright.planning.jobs import queue_first_sight
+from piwright.planning.plan import plan_batches
 from piwright.planning.targets import machine_target, store_targets
 from piwright.planning.workers import WorkerEntry, register_workers
 from piwright.settings import Settings

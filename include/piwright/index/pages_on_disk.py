@@ -11,7 +11,8 @@ from pathlib import Path
 
 from piwright.index.layout import HTML, JSON, REPRESENTATIONS, Flavour, page_directory
 from piwright.index.page import SimplePage, render_html, render_json, render_root_html, render_root_json
-from piwright.index.tree import make_directory, remove_directory_if_empty, remove_file, sync_directory, write_file
+from piwright.index.tree import make_directory, remove_directory_if_empty, remove_file, write_file
+from piwright.intake.store import sync_directory
 
 
 def write_page(index_root: Path, flavour: Flavour, page: SimplePage) -> bool:

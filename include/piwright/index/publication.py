@@ -18,8 +18,8 @@ from piwright.index.compose import compose_page, served_wheels, withheld_wheels
 from piwright.index.contents import OurWheel, ProjectContents
 from piwright.index.layout import FLAVOURS, Flavour, metadata_beside, page_directory, served_wheel
 from piwright.index.pages_on_disk import existing_pages, project_directories, remove_page, write_page, write_root
-from piwright.index.tree import place_file, remove_directory_if_empty, remove_file, sync_directory, write_file
-from piwright.intake.store import FileStore
+from piwright.index.tree import place_file, remove_directory_if_empty, remove_file, write_file
+from piwright.intake.store import FileStore, sync_directory
 
 SETTLE = """
 UPDATE project SET stale_since = NULL

@@ -2,7 +2,6 @@
 
     write_file(directory / "index.html", content)
     place_file(stored, directory / "spidev-3.6-py3-none-any.whl", size)
-    sync_directory(directory)
 
 Only one publisher writes at a time, so the name of a file in the making is fixed: what a killed one leaves behind, the
 next one overwrites.
@@ -12,6 +11,8 @@ import errno
 import os
 import shutil
 from pathlib import Path
+
+from piwright.intake.store import sync_directory
 
 _NO_HARD_LINK = {errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOTSUP}
 """Another file system, somebody else's file, too many links, a file system without links: copy instead."""
@@ -87,15 +88,6 @@ def make_directory(path: Path) -> None:
     make_directory(path.parent)
     path.mkdir(exist_ok=True)
     sync_directory(path.parent)
-
-
-def sync_directory(path: Path) -> None:
-    """Return when the names in a directory are on the disk."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _unfinished(path: Path) -> Path:

@@ -135,10 +135,11 @@ class FileStore:
         target.parent.mkdir(parents=True, exist_ok=True)
         Path(file.name).replace(target)
         for directory in (target.parent, target.parent.parent):
-            _sync_directory(directory)
+            sync_directory(directory)
 
 
-def _sync_directory(directory: Path) -> None:
+def sync_directory(directory: Path) -> None:
+    """Return when the names in a directory are on the disk."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
