@@ -14,7 +14,7 @@ from pypi_simple import PyPISimple
 
 from end_to_end.conftest import DAYS, PIWRIGHT, Stack
 from support.upstream import make_sdist
-from support.worker import wait_for
+from support.worker import is_alive, wait_for
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(900)]
 
@@ -178,6 +178,23 @@ def test_a_build_asked_for_by_form_is_built_although_there_is_a_wheel(stack: Sta
     # A file never changes: the same bytes are the same file, others get a build number.
     names = [row.filename for row in stack.rows("SELECT filename FROM wheel WHERE filename LIKE 'quick-1.0-%'")]
     assert names[0] == "quick-1.0-py3-none-any.whl"
+    stack.wait_until_idle()
+
+
+def test_marking_a_task_failed_in_airflow_ends_its_processes_on_the_worker(stack: Stack) -> None:
+    run = stack.api.trigger("build_wheels", {"packages": ["stuck"]})
+    wait_for(lambda: "stuck 3.0" in stack.building(), 120)
+    builds = [process for process in stack.processes() if "scratch" in " ".join(process.cmdline())]
+    assert builds != []
+    task = f"dags/build_wheels/dagRuns/{run}/taskInstances/build/0"
+    assert stack.api.call("PATCH", task, json={"new_state": "failed"}) is not None
+    wait_for(lambda: not any(is_alive(process.pid) for process in builds), 40)
+    wait_for(lambda: not stack.rows("SELECT * FROM lease"), 40)
+    wait_for(lambda: stack.api.run("build_wheels", run)["state"] == "failed", 120)
+    (job,) = stack.rows(
+        "SELECT j.state FROM job j JOIN release USING (release_id) JOIN project p USING (project_id) WHERE p.name = 'stuck'"
+    )
+    assert job.state == "waiting"
     stack.wait_until_idle()
 
 

@@ -95,51 +95,54 @@ class AirflowApi:
     def put_connection(self, connection: dict[str, Any]) -> None:
         """Create a connection or make it what it should be."""
         name = connection["connection_id"]
-        if self._call("PATCH", f"connections/{name}", json=connection, accept=(404,)) is None:
-            self._call("POST", "connections", json=connection)
+        if self.call("PATCH", f"connections/{name}", json=connection, accept=(404,)) is None:
+            self.call("POST", "connections", json=connection)
 
     def put_pool(self, name: str, slots: int, description: str) -> None:
         """Create a pool that counts deferred tasks, or make it as large as it should be."""
         pool = {"slots": slots, "description": description, "include_deferred": True}
         # The API calls the same field `pool` when it changes one and `name` when it makes one.
-        if self._call("PATCH", f"pools/{name}", json=pool | {"pool": name}, accept=(404,)) is None:
-            self._call("POST", "pools", json=pool | {"name": name})
+        if self.call("PATCH", f"pools/{name}", json=pool | {"pool": name}, accept=(404,)) is None:
+            self.call("POST", "pools", json=pool | {"name": name})
 
     def unpause(self, dag_id: str) -> bool:
         """Let a DAG run. False when Airflow does not know it yet."""
-        return self._call("PATCH", f"dags/{dag_id}", json={"is_paused": False}, accept=(404,)) is not None
+        return self.call("PATCH", f"dags/{dag_id}", json={"is_paused": False}, accept=(404,)) is not None
 
     def import_errors(self) -> str:
         """Why DAG files could not be loaded, for a person; empty when all could."""
-        answer = self._call("GET", "importErrors") or {}
+        answer = self.call("GET", "importErrors") or {}
         return "\n".join(f"{each['filename']}: {each['stack_trace']}" for each in answer.get("import_errors", []))
 
     def trigger(self, dag_id: str, conf: dict[str, Any] | None = None) -> str:
         """Start a run by hand; answers its id."""
         body = {"logical_date": datetime.now(UTC).isoformat(), "conf": conf or {}}
-        answer = self._call("POST", f"dags/{dag_id}/dagRuns", json=body)
+        answer = self.call("POST", f"dags/{dag_id}/dagRuns", json=body)
         assert answer is not None
         return str(answer["dag_run_id"])
 
     def run(self, dag_id: str, run_id: str) -> dict[str, Any]:
         """One run as Airflow describes it."""
-        answer = self._call("GET", f"dags/{dag_id}/dagRuns/{requests.utils.quote(run_id, safe='')}")
+        answer = self.call("GET", f"dags/{dag_id}/dagRuns/{requests.utils.quote(run_id, safe='')}")
         assert answer is not None
         return answer
 
     def last_runs(self, dag_id: str, limit: int = 20) -> list[dict[str, Any]]:
         """The newest runs of a DAG, newest first; none when Airflow does not know the DAG yet."""
-        answer = self._call("GET", f"dags/{dag_id}/dagRuns?order_by=-run_after&limit={limit}", accept=(404,))
+        answer = self.call("GET", f"dags/{dag_id}/dagRuns?order_by=-run_after&limit={limit}", accept=(404,))
         return list(answer["dag_runs"]) if answer else []
 
     def failed_tasks(self, dag_id: str, run_id: str) -> list[str]:
         """Names of the tasks of a run that failed by themselves."""
         quoted = requests.utils.quote(run_id, safe="")
-        answer = self._call("GET", f"dags/{dag_id}/dagRuns/{quoted}/taskInstances?state=failed&limit=100") or {}
+        answer = self.call("GET", f"dags/{dag_id}/dagRuns/{quoted}/taskInstances?state=failed&limit=100") or {}
         return sorted({str(task["task_id"]) for task in answer.get("task_instances", [])})
 
-    def _call(self, method: str, path: str, *, json: Any = None, accept: tuple[int, ...] = ()) -> dict[str, Any] | None:
-        """A request with a token; a new token when the old one is refused. None for a status in `accept`."""
+    def call(self, method: str, path: str, *, json: Any = None, accept: tuple[int, ...] = ()) -> dict[str, Any] | None:
+        """A request to the API's version 2. Answers its JSON, or None for a status in `accept`.
+
+        Raises `AirflowUnavailable` when there is no answer, or another refusal.
+        """
         url = f"{self._url}/api/v2/{path}"
         try:
             if "Authorization" not in self._session.headers:
