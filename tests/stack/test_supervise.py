@@ -84,8 +84,8 @@ def test_stop_finds_what_a_killed_supervisor_left_even_if_it_renamed_itself(supe
     wait_for(lambda: orphans[1].cmdline()[0].startswith("somebody"))
     boss = supervisor.process()
     assert boss is not None
-    boss.kill()
-    boss.wait(10)
+    boss.kill()  # and nobody waits for it: it stays a zombie, as below a `piwright up` that started it
+    wait_for(lambda: boss.status() == psutil.STATUS_ZOMBIE)
     assert [orphan.is_running() for orphan in orphans] == [True, True]
     assert supervisor.stop() >= 2
     assert not any(orphan.is_running() and orphan.status() != psutil.STATUS_ZOMBIE for orphan in orphans)

@@ -177,10 +177,14 @@ class Supervisor:
 
     def _session(self) -> int | None:
         """The session of a supervisor that was killed; None where its number is another process's by now."""
-        with contextlib.suppress(OSError, ValueError):
+        try:
             number = int(self._pid_file.read_text())
-            return None if psutil.pid_exists(number) else number
-        return None
+            # Whoever started it may not have asked yet how it ended.
+            return number if psutil.Process(number).status() == psutil.STATUS_ZOMBIE else None
+        except psutil.NoSuchProcess:
+            return number
+        except (OSError, ValueError):
+            return None
 
     def _kill(self, processes: Iterable[psutil.Process]) -> int:
         alive = [process for process in processes if process.is_running()]
