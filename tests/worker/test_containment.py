@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -167,3 +168,17 @@ def test_memory_is_measured_over_the_whole_tree(worker: LocalWorker, upstream: L
     (build,) = [each for each in result["phases"] if each["name"] == "build"]
     assert 120_000_000 < build["peak_memory_bytes"] < 400_000_000
     assert result["peak_memory_bytes"] == build["peak_memory_bytes"]
+
+
+def test_what_all_builds_share_is_not_on_the_clock_of_the_first(tmp_path: Path, upstream: LoopbackUpstream) -> None:
+    # An interpreter that takes longer to make the environment with pip than a build may take in all.
+    slow = tmp_path / "python"
+    slow.write_text(f'#!/bin/sh\ncase "$*" in *"-m venv "*/tools/*) sleep 9 ;; esac\nexec {sys.executable} "$@"\n')
+    slow.chmod(0o755)
+    worker = LocalWorker(tmp_path / "state", str(slow))
+    result = build_one(worker, upstream, "pass", seconds=8)
+    assert result["outcome"] == "built", result["failure"]
+    assert "making a virtual environment with pip" in worker.log("one", "b0")
+    hung = upstream.add(scripted("hung", "time.sleep(600)"))
+    again = worker.build(worker.batch("two", upstream, [hung], seconds=4))["b0"]
+    assert again["failure"]["kind"] == "timeout"

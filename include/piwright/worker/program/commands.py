@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import json
 from pathlib import Path
-from typing import Any, Mapping, Sequence
+from typing import Any, ContextManager, Mapping, Sequence
 
 from .containment import Containment
 from .environment import Scratch
@@ -38,6 +38,10 @@ class BuildCommands:
     def run(self, command: Sequence[str], directory: Path | None = None) -> int:
         """Run to the end; the exit code (negative: crashed by that signal). Raises `BuildFailure`, `Stopped`."""
         return self._containment.run(command, directory or self.scratch.tmp, self._environment)
+
+    def off_the_clock(self, seconds: float) -> ContextManager[None]:
+        """What is done within does not use up the build's time, for so many seconds at most."""
+        return self._containment.off_the_clock(seconds)
 
     def check(self) -> None:
         """To call while waiting for something else than a command. Raises `BuildFailure` (timeout), `Stopped`."""

@@ -13,8 +13,9 @@ import selectors
 import signal
 import subprocess
 import time
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Mapping, NoReturn, Sequence
+from typing import Iterator, Mapping, NoReturn, Sequence
 
 from . import processes
 from .failure import BuildFailure, Stopped
@@ -70,6 +71,16 @@ class Containment:
             raise BuildFailure("killed", f"A process of the build ({Path(command[0]).name}) was ended from outside "
                                "by SIGKILL or SIGTERM: out of memory, or an operator.")  # fmt: skip
         return code
+
+    @contextmanager
+    def off_the_clock(self, seconds: float) -> Iterator[None]:
+        """Work that is not the build's own does not use up its time, as long as it takes no longer than `seconds`."""
+        began = time.monotonic()
+        self._deadline += seconds
+        try:
+            yield
+        finally:
+            self._deadline += min(time.monotonic() - began, seconds) - seconds
 
     def check(self) -> None:
         """Raises `BuildFailure` (timeout) when time is up, and `Stopped`."""

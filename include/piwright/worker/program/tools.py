@@ -23,6 +23,8 @@ from .files import remove_tree
 
 OLDEST_PIP = (22, 3)
 """The first pip that knows `--python`."""
+TOOLS_SECONDS = 600.0
+"""Making the environment takes seconds on a computer, and a minute on the smallest Pi."""
 _HAS_ENSUREPIP = "import importlib.util, sys; sys.exit(importlib.util.find_spec('ensurepip') is None)"
 REMEDY = "install it with `apt install python3-venv` (or python3-pip)"
 
@@ -34,7 +36,8 @@ def tools_python(commands: BuildCommands, state: Path, interpreter: str, index_u
     if ready.exists():
         return str(ready)
     place.parent.mkdir(parents=True, exist_ok=True)
-    with _only_one(place.with_name(place.name + ".lock"), commands.check):
+    # The first build of a worker should not pay for what all builds share.
+    with commands.off_the_clock(TOOLS_SECONDS), _only_one(place.with_name(place.name + ".lock"), commands.check):
         if ready.exists():
             return str(ready)
         if commands.run([interpreter, "-I", "-c", _HAS_ENSUREPIP]) != 0:
@@ -99,7 +102,7 @@ def _only_one(path: Path, check: Callable[[], None]) -> Iterator[None]:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
-                check()  # the clock runs while another runner makes it
+                check()  # somebody may tell this runner to stop
                 time.sleep(0.1)
         yield
     finally:
