@@ -62,8 +62,13 @@ def test_the_key_opens_it_commands_tell_their_exit_code_and_files_travel(
 ) -> None:
     found, secrets = worker
     with client(found, secrets.worker_key, found.host_key) as opened:
-        _, output, errors = opened.exec_command("echo out; echo err >&2; exit 7", timeout=20)
-        assert (output.read(), errors.read(), output.channel.recv_exit_status()) == (b"out\n", b"err\n", 7)
+        for _ in range(20):  # how a command ends never overtakes what it said
+            _, output, errors = opened.exec_command("echo out; echo err >&2; exit 7", timeout=20)
+            assert (output.read(), errors.read(), output.channel.recv_exit_status()) == (b"out\n", b"err\n", 7)
+        given, output, _ = opened.exec_command("cat", timeout=20)
+        given.write(b"x" * 300_000)
+        given.channel.shutdown_write()
+        assert len(output.read()) == 300_000
         sftp = opened.open_sftp()
         with sftp.open(str(found.directory / "file"), "wb") as file:
             file.write(b"x" * 100_000)

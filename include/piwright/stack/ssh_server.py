@@ -7,6 +7,7 @@ Key login only; it runs commands as whoever started it, in a session of their ow
 
 import argparse
 import asyncio
+import contextlib
 import os
 import signal
 
@@ -36,10 +37,33 @@ async def _run(process: "asyncssh.SSHServerProcess[bytes]") -> None:
         stderr=asyncio.subprocess.PIPE,
         start_new_session=True,
     )
-    await process.redirect(stdin=child.stdin, stdout=child.stdout, stderr=child.stderr)
-    code = await child.wait()
-    await process.stdout.drain()
+    assert child.stdin is not None
+    assert child.stdout is not None
+    assert child.stderr is not None
+    feeding = asyncio.ensure_future(_feed(process, child.stdin))
+    try:
+        # asyncssh's own redirection may close the channel before what was said last, and how it ended, went out.
+        await asyncio.gather(_pass_on(child.stdout, process.stdout), _pass_on(child.stderr, process.stderr))
+        code = await child.wait()
+    except (OSError, asyncssh.Error):
+        return  # the client went; the command goes on, as it does below sshd
+    finally:
+        feeding.cancel()
     process.exit(code if code >= 0 else 128 - code)
+
+
+async def _pass_on(source: asyncio.StreamReader, sink: "asyncssh.SSHWriter[bytes]") -> None:
+    while block := await source.read(1 << 16):
+        sink.write(block)
+        await sink.drain()
+
+
+async def _feed(process: "asyncssh.SSHServerProcess[bytes]", sink: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError, asyncssh.Error):
+        while block := await process.stdin.read(1 << 16):
+            sink.write(block)
+            await sink.drain()
+        sink.close()
 
 
 async def serve(port: int, host_key: str, authorized_keys: str) -> None:
