@@ -7,7 +7,6 @@ api.put_connection({...}); api.put_pool("pi_builds", 2, "..."); api.trigger("syn
 
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import requests
@@ -87,11 +86,6 @@ class AirflowApi:
                     raise AirflowUnavailable(f"Airflow did not answer at {self._url}: {error}") from error
                 time.sleep(0.3)
 
-    def health(self) -> dict[str, str]:
-        """Component to `healthy` or `unhealthy`."""
-        answer: dict[str, Any] = self._session.get(f"{self._url}/api/v2/monitor/health", timeout=10).json()
-        return {name: str(state.get("status")) for name, state in answer.items()}
-
     def put_connection(self, connection: dict[str, Any]) -> None:
         """Create a connection or make it what it should be."""
         name = connection["connection_id"]
@@ -168,8 +162,3 @@ class AirflowApi:
 def is_finished(run: dict[str, Any]) -> bool:
     """Whether a run has ended, well or not."""
     return run.get("state") in _FINISHED
-
-
-def log_folder(settings: Settings) -> Path:
-    """Where Airflow keeps its tasks' logs."""
-    return settings.home / "airflow" / "logs"
