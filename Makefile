@@ -6,7 +6,7 @@ BIN := .venv/bin
 # uv resolves in seconds what takes pip minutes; where it cannot reach an index that pip's settings name, pip does it.
 INSTALL := sh -c '$(BIN)/uv pip install --quiet --python $(BIN)/python "$$@" 2>/dev/null || $(BIN)/python -m pip install --quiet "$$@"' install
 
-.PHONY: help up down test lint constraints clean
+.PHONY: help up pi down test bench lint constraints clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 22
@@ -14,11 +14,17 @@ help: ## list the targets
 up: .venv/.installed ## set up, start everything, run the pipeline once, print how to install from the index
 	@$(BIN)/piwright up
 
+pi: .venv/.installed ## add an emulated Raspberry Pi as a worker (NAME=pi-1 SUITE=trixie ARCHITECTURE=armv7l)
+	@$(BIN)/piwright worker emulate $(or $(NAME),pi-1) --suite $(or $(SUITE),trixie) --architecture $(or $(ARCHITECTURE),armv7l)
+
 down: ## end everything that `make up` started
 	@if [ -x $(BIN)/piwright ]; then $(BIN)/piwright down; else echo "Nothing was set up."; fi
 
 test: lint ## every test, with lint and types
 	@$(BIN)/python -m pytest
+
+bench: .venv/.developing ## what a build costs beside plain pip, on an embedded worker and an emulated Pi
+	@$(BIN)/python benchmarks/worker.py
 
 lint: .venv/.developing ## ruff (rules and format) and mypy
 	@$(BIN)/ruff check .

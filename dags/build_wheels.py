@@ -11,6 +11,8 @@ its label says what is inside. Trigger it by hand with a form to build packages 
 * a `build` task waits for long: `piwright status` shows who holds the workers' slots, and which workers are lost.
 * a `build` task failed after its tries: its worker was lost, or returned what could not be collected. Its jobs wait
   again and the next run takes them; look after the worker its log names.
+* a `build` task failed with "No worker may build": all workers of its target are refused, and the message says why and what
+  to do; then clear it, or let the next run take its jobs.
 * a `build` task was marked or cleared by hand: its processes on the worker are ended; what was built stays.
 """
 

@@ -26,6 +26,13 @@ WRONG = {
     "PIWRIGHT_BUILD_SILENCE": ["0"],
     "PIWRIGHT_LOG_LIMIT": ["1"],
     "PIWRIGHT_WHEEL_LIMIT": ["1"],
+    "PIWRIGHT_BUILD_MEMORY": ["1", "2G", "-1"],
+    "PIWRIGHT_BUILD_DISK": ["0", "8 GiB"],
+    "PIWRIGHT_BUILD_FILE": ["0"],
+    "PIWRIGHT_BUILD_PROCESSES": ["0", "15"],
+    "PIWRIGHT_BUILD_CPU": ["-1", "1.5"],
+    "PIWRIGHT_ALLOW_UNSANDBOXED": ["*", "pi 1", "pi-1;pi-2", "../pi"],
+    "PIWRIGHT_DEBIAN_MIRROR": ["ftp://example.invalid/debian", "example.invalid", "http://me:secret@127.0.0.1/debian"],
 }
 
 
@@ -52,10 +59,15 @@ def test_defaults_are_the_documented_ones() -> None:
     assert (settings.airflow_port, settings.index_port, settings.worker_port) == (8080, 8000, 2201)
     assert settings.home == ROOT / ".piwright"
     assert settings.upstream_url.endswith("/simple/")
+    assert (settings.build_memory, settings.build_cpu) == (0, 0)
+    assert (settings.build_disk, settings.build_file, settings.build_processes) == (8 << 30, 4 << 30, 512)
+    assert (settings.allow_unsandboxed, settings.debian_mirror) == ((), None)
 
 
 def test_settings_survive_the_way_to_another_process() -> None:
-    settings = Settings.from_environment({"PIWRIGHT_BATCH_SECONDS": "7", "PIWRIGHT_HOME": "/somewhere"})
+    given = {"PIWRIGHT_BATCH_SECONDS": "7", "PIWRIGHT_HOME": "/somewhere", "PIWRIGHT_ALLOW_UNSANDBOXED": "pi-1, pi-2,"}
+    settings = Settings.from_environment(given)
+    assert settings.allow_unsandboxed == ("pi-1", "pi-2")
     assert Settings.from_environment(settings.to_environment()) == settings
 
 

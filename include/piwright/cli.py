@@ -8,7 +8,7 @@ import sys
 import typer
 from rich.console import Console
 
-from piwright.commands import add, airflow, database, down, status, sync, up, why
+from piwright.commands import add, airflow, database, down, network, offer, status, sync, up, why, worker
 from piwright.settings import SettingsError
 
 app = typer.Typer(
@@ -24,9 +24,13 @@ app.command("status")(status.status)
 app.command("sync")(sync.sync)
 app.command("add")(add.add)
 app.command("why")(why.why)
+app.command("offer")(offer.offer)
+app.command("hold")(offer.hold)
 app.command(
     "airflow", context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 )(airflow.airflow)
+app.add_typer(worker.app, name="worker")
+app.add_typer(network.app, name="network")
 app.add_typer(database.app, name="db")
 
 

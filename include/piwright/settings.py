@@ -79,6 +79,34 @@ def _whole(low: int, high: int) -> Callable[[str], int]:
     return parse
 
 
+def _none_or_whole(low: int, high: int) -> Callable[[str], int]:
+    def parse(value: str) -> int:
+        if value == "0":
+            return 0
+        try:
+            return _whole(low, high)(value)
+        except ValueError:
+            raise ValueError(f"0, or a whole number from {low} to {high}") from None
+
+    return parse
+
+
+def _worker_names(value: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(name.strip() for name in value.split(",") if name.strip()))
+    if not all(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name) for name in names):
+        raise ValueError("names of workers with commas between them, such as worker-1,pi-zero")
+    return names
+
+
+def _mirror(value: str) -> str | None:
+    parts = urlsplit(value)
+    if value and (parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment):
+        raise ValueError("the http or https address of a Debian mirror, the folder that has dists/ and pool/ in it")
+    if parts.username or parts.password:
+        raise ValueError("an address without user name and password: workers see it, and workers hold no secrets")
+    return value.rstrip("/") or None
+
+
 def _one_of(*choices: str) -> Callable[[str], str]:
     def parse(value: str) -> str:
         if value not in choices:
@@ -135,6 +163,25 @@ class Settings:
     build_silence: int = _setting("1800", _whole(1, 604800), "Seconds without output after which a build is ended.")
     log_limit: int = _setting("33554432", _whole(1024, 1 << 32), "Bytes of log after which a build is ended.")
     wheel_limit: int = _setting("536870912", _whole(1024, 1 << 34), "Bytes a wheel may have.")
+    build_memory: int = _setting(
+        "0",
+        _none_or_whole(64 << 20, 1 << 44),
+        "Bytes of memory a build may use; 0: the worker's memory divided by its slots.",
+    )
+    build_disk: int = _setting(
+        "8589934592", _whole(1 << 20, 1 << 44), "Bytes a build may write: its home, its temporary files and its tree."
+    )
+    build_file: int = _setting("4294967296", _whole(1 << 20, 1 << 44), "Bytes a single file of a build may have.")
+    build_processes: int = _setting("512", _whole(16, 1 << 20), "Processes and threads a build may have at a time.")
+    build_cpu: int = _setting(
+        "0", _none_or_whole(1, 1 << 32), "CPU seconds a build may use; 0: its timeout times its parallel jobs."
+    )
+    allow_unsandboxed: tuple[str, ...] = _setting(
+        "", _worker_names, "Workers, by name with commas between, that may build without a sandbox."
+    )
+    debian_mirror: str | None = _setting(
+        "", _mirror, "Where an emulated Pi gets Debian from; none: from where this machine's apt does."
+    )
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":
@@ -159,7 +206,7 @@ class Settings:
     def to_environment(self) -> dict[str, str]:
         """The variables that give these settings to another process."""
         pairs = ((each.name, getattr(self, each.name)) for each in dataclasses.fields(self))
-        return {"PIWRIGHT_" + name.upper(): str(value) for name, value in pairs if value is not None}
+        return {"PIWRIGHT_" + name.upper(): _as_text(value) for name, value in pairs if value is not None}
 
     # Places under `home`, named once.
 
@@ -191,6 +238,10 @@ class Settings:
 
 INTERNAL = frozenset({"PIWRIGHT_STACK"})
 """Variables of our own making that are no settings: the mark by which `piwright down` knows its processes."""
+
+
+def _as_text(value: object) -> str:
+    return ",".join(value) if isinstance(value, tuple) else str(value)
 
 
 def _default_text(name: str, default: str) -> str:

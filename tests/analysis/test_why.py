@@ -7,6 +7,7 @@ from piwright.analysis.why import NotInCatalog, explain
 from piwright.database.connection import Connection, Json, fetch_all
 from piwright.planning.jobs import queue_first_sight
 from piwright.planning.leases import renew_lease, take_lease
+from piwright.planning.network import allow_network
 from piwright.planning.plan import plan_batches
 from piwright.planning.targets import store_targets
 from support.shop import BOOKWORM, add_file, add_project, add_sdist, add_worker
@@ -52,6 +53,63 @@ def test_an_attempt_is_told_with_its_class_evidence_and_log(connection: Connecti
         "reason": "it said so",
         "captured": {"header": "x.h"},
         "yanked": None,
+        "wheels": [],
+        "smoke": None,
+        "sandbox": None,
+        "connections": None,
+        "peak_memory_bytes": None,
+        "network_exception": None,
+    }
+
+
+def test_an_attempt_is_told_with_what_held_it_what_it_tried_and_what_became_of_its_wheels(
+    connection: Connection,
+) -> None:
+    add_sdist(connection, "spidev", "3.6")
+    queue_first_sight(connection, None)
+    record(connection, 1, "built")
+    connection.commit()
+    smoke = {"outcome": "broken", "detail": "spidev: SyntaxError", "modules": []}
+    sandbox = {"kind": "bubblewrap", "memory": "cgroup2", "processes": "cgroup2", "space": "tmpfs"}
+    tried = {"outside": 3, "loopback": 1, "lookups": 2}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO attempt (job_id, number, outcome, started_at, finished_at, smoke, sandbox, connections,
+                                 environment, peak_memory_bytes)
+            SELECT job_id, 2, 'built', now(), now(), %s, %s, 5, %s, 4096 FROM job RETURNING attempt_id
+            """,
+            (Json(smoke), Json(sandbox), Json({"connections": tried})),
+        )
+        cursor.execute(
+            """
+            INSERT INTO wheel (attempt_id, release_id, filename, sha256, size, tags, metadata_sha256, built_at, held_reason,
+                               apt_packages, facts, note)
+            SELECT attempt_id, release_id, 'w.whl', repeat('0', 64), 1, '{a}', repeat('0', 64), now(), 'it does not import',
+                   '{libffi8}', %s, 'It has no compiled code'
+            FROM attempt JOIN job USING (job_id) WHERE number = 2
+            """,
+            (Json({"corrections": ["tagged for ARMv6 too"]}),),
+        )
+    allow_network(connection, "spidev", reason="downloads its firmware", by="alice")
+    told = next(each for each in explain(connection, "spidev") if each["attempt"] == 2)
+    assert (told["smoke"], told["sandbox"], told["connections"]) == (smoke, sandbox, tried)
+    assert told["peak_memory_bytes"] == 4096
+    assert told["wheels"] == [
+        {
+            "filename": "w.whl",
+            "published": False,
+            "held": {"reason": "it does not import", "by": None},
+            "released": None,
+            "removed": None,
+            "note": "It has no compiled code",
+            "apt_packages": ["libffi8"],
+            "corrections": ["tagged for ARMv6 too"],
+        }
+    ]
+    assert {name: told["network_exception"][name] for name in ("reason", "by")} == {
+        "reason": "downloads its firmware",
+        "by": "alice",
     }
 
 
@@ -123,4 +181,4 @@ def test_status_says_who_builds_what(connection: Connection) -> None:
     assert status.jobs["leased"] == 1
     data = status.to_json()
     assert data["workers"][0]["leases"][0]["building"] == "spidev 3.6"
-    assert set(data) == {"jobs", "projects", "wheels", "stale_projects", "skipped", "workers"}
+    assert set(data) == {"jobs", "projects", "wheels", "held", "stale_projects", "skipped", "workers"}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 PIWRIGHT = str(Path(sys.executable).with_name("piwright"))
-VERBS = ("up", "down", "status", "sync", "add", "why", "db", "airflow")
+VERBS = ("up", "down", "status", "sync", "add", "why", "offer", "hold", "worker", "network", "db", "airflow")
 
 
 @pytest.fixture
@@ -36,7 +36,14 @@ def test_every_verb_has_help(home: Path, verb: str) -> None:
     assert done.stdout.startswith(f"Usage: piwright {verb}")
 
 
-@pytest.mark.parametrize("arguments", [["status"], ["why", "spidev"], ["db", "url"], ["db", "revision"]])
+WITHOUT_A_SHOP = [
+    *(["status"], ["why", "spidev"], ["db", "url"], ["db", "revision"], ["db", "upgrade"]),
+    *(["offer", "a.whl", "--reason", "r"], ["hold", "a.whl", "--reason", "r"]),
+    *(["network", "allow", "spidev", "--reason", "r"], ["network", "forbid", "spidev"], ["network", "list"]),
+]
+
+
+@pytest.mark.parametrize("arguments", WITHOUT_A_SHOP, ids=" ".join)
 def test_without_a_shop_it_says_how_to_open_one(home: Path, arguments: list[str]) -> None:
     done = run(home, *arguments)
     assert done.returncode == 1

@@ -71,3 +71,41 @@ def test_job_counts_follow_every_change_and_survive_folding(connection: Connecti
         )
     counted = fetch_all(connection, "SELECT state, sum(jobs)::int FROM job_count GROUP BY state ORDER BY state")
     assert [tuple(row) for row in counted] == [("built", 2), ("failed", 1), ("waiting", 2)]
+
+
+FORBIDDEN = {
+    "a wheel's content": "UPDATE wheel SET sha256 = repeat('0', 64)",
+    "a wheel's facts": "UPDATE wheel SET facts = '{}'",
+    "a wheel": "DELETE FROM wheel",
+    "an attempt": "UPDATE attempt SET smoke = '{}'",
+    "a library's name": "UPDATE target_library SET soname = 'x'",
+    "a library": "DELETE FROM target_library",
+    "whose exception it is": "UPDATE network_exception SET project_id = 1",
+}
+
+
+@pytest.mark.parametrize("statement", FORBIDDEN.values(), ids=FORBIDDEN.keys())
+def test_the_application_cannot_change_what_the_code_never_does(connection: Connection, statement: str) -> None:
+    with pytest.raises(psycopg2.errors.InsufficientPrivilege), connection.cursor() as cursor:
+        cursor.execute(statement)
+
+
+@pytest.mark.parametrize("table", ["network_exception", "target_library", "wheel", "worker"])
+def test_the_analyst_only_reads_what_operators_and_workers_said(database: Access, table: str) -> None:
+    with connect(database.analyst) as analyst:
+        assert fetch_all(analyst, f"SELECT * FROM {table}") == []
+        for statement in (f"INSERT INTO {table} DEFAULT VALUES", f"DELETE FROM {table}"):
+            with pytest.raises(psycopg2.errors.InsufficientPrivilege), analyst.cursor() as cursor:
+                cursor.execute(statement)
+            analyst.rollback()
+
+
+def test_a_wheel_is_not_held_and_released_at_once(database: Access) -> None:
+    with connect(database.owner) as owner, owner.cursor() as cursor:
+        cursor.execute("ALTER TABLE wheel ALTER attempt_id DROP NOT NULL, ALTER release_id DROP NOT NULL")
+        cursor.execute(
+            "INSERT INTO wheel (filename, sha256, size, tags, metadata_sha256, built_at, held_reason) "
+            "VALUES ('a', repeat('0', 64), 1, '{a}', repeat('0', 64), now(), 'it does not import')"
+        )
+        with pytest.raises(psycopg2.errors.CheckViolation):
+            cursor.execute("UPDATE wheel SET released_by = 'me', released_at = now()")

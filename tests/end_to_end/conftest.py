@@ -146,27 +146,27 @@ def upstream() -> Iterator[LoopbackUpstream]:
 @pytest.fixture(scope="module")
 def stack(upstream: LoopbackUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A stack that is not started yet, and is taken down at the end whatever happened."""
-    place = tmp_path_factory.mktemp("stack")
-    watch_list = place / "watch.txt"
-    watch_list.write_text(WATCH_LIST)
-    workers = free_port()
-    variables = {
-        "PIWRIGHT_HOME": str(place / "home"),
-        "PIWRIGHT_UPSTREAM_URL": upstream.url,
-        "PIWRIGHT_WATCH_FILE": str(watch_list),
-        "PIWRIGHT_AIRFLOW_PORT": str(free_port()),
-        "PIWRIGHT_INDEX_PORT": str(free_port()),
-        "PIWRIGHT_WORKER_PORT": str(workers),
-        "PIWRIGHT_BUILD_TIMEOUT": "45",
-        "PIWRIGHT_WORKER_GRACE": "20",
-    }
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "PIWRIGHT"))}
-    environment = inherited | variables
-    running = Stack(environment, Settings.from_environment(variables), upstream)
+    running = new_stack(tmp_path_factory.mktemp("stack"), upstream, WATCH_LIST, PIWRIGHT_BUILD_TIMEOUT="45")
     try:
         yield running
     finally:
         running.command("down")
+
+
+def new_stack(place: Path, upstream: LoopbackUpstream, watch_list: str, **more: str) -> Stack:
+    """A stack of its own, in a folder of its own; nothing of it runs yet."""
+    (place / "watch.txt").write_text(watch_list)
+    variables = {
+        "PIWRIGHT_HOME": str(place / "home"),
+        "PIWRIGHT_UPSTREAM_URL": upstream.url,
+        "PIWRIGHT_WATCH_FILE": str(place / "watch.txt"),
+        "PIWRIGHT_AIRFLOW_PORT": str(free_port()),
+        "PIWRIGHT_INDEX_PORT": str(free_port()),
+        "PIWRIGHT_WORKER_PORT": str(free_port()),
+        "PIWRIGHT_WORKER_GRACE": "20",
+    } | more
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "PIWRIGHT"))}
+    return Stack(inherited | variables, Settings.from_environment(variables), upstream)
 
 
 @pytest.fixture

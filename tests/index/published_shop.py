@@ -22,6 +22,7 @@ from urllib.parse import unquote, urlsplit
 from bs4 import BeautifulSoup
 
 from piwright.database.connection import Connection, Json, fetch_all, fetch_one
+from piwright.index.offer import hold_wheel
 from piwright.index.publish import PublishReport, publish
 from piwright.intake.store import FileStore
 
@@ -173,6 +174,10 @@ class Shop:
             ),
         )
         return filename
+
+    def hold(self, filename: str) -> None:
+        hold_wheel(self.connection, filename, reason="test", by="test")
+        self.connection.commit()
 
     def remove_wheel(self, filename: str) -> None:
         self.execute("UPDATE wheel SET removed_at = now(), removed_reason = 'test' WHERE filename = %s", (filename,))

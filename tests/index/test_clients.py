@@ -55,6 +55,11 @@ def served(
         shop.wheel("built-here", "1.6", requires=["no-such-project"])
         shop.release("built-here", "1.6", yanked=True, yanked_reason='asks for the "impossible" <1>')
         shop.wheel("on-both", "0.9")
+        shop.hold(shop.wheel("built-here", "1.7"))
+        shop.execute(
+            "INSERT INTO network_exception (project_id, reason, allowed_by) SELECT project_id, %s, 'me' FROM project",
+            ('asks <a href="built_here-9-py3-none-any.whl">a server</a> & "fonts" for things',),
+        )
         for each in (both, newer):
             shop.upstream_file(
                 each.project,
@@ -117,6 +122,7 @@ def versions(python: Path) -> dict[str, str]:
 def test_our_wheel_installs_with_dependencies_that_upstream_serves(served: Served, python: Path, client: str) -> None:
     done = install(client, python, "--index-url", served.url, "built-here")
     assert done.returncode == 0, done.stderr
+    # Not 1.7, which is held; and 1.6 is yanked.
     assert versions(python) == {"built-here": "1.5", "upstream-helper": "2.0", "on-both": "1.1"}
     checked = subprocess.run([python, "-m", "pip", "check"], capture_output=True, text=True)
     assert checked.returncode == 0, checked.stdout
@@ -130,6 +136,13 @@ def test_a_yanked_release_installs_by_pin_and_says_why_it_is_yanked(served: Serv
     assert versions(python) == {"built-here": "1.6"}
     assert "yanked" in done.stderr + done.stdout
     assert 'asks for the "impossible" <1>' in done.stderr + done.stdout
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_a_held_wheel_cannot_be_had_by_pin_either(served: Served, python: Path, client: str) -> None:
+    done = install(client, python, "--index-url", served.url, "--no-deps", "built-here==1.7")
+    assert done.returncode != 0
+    assert "1.7" in done.stderr + done.stdout
 
 
 @pytest.mark.parametrize("client", CLIENTS)

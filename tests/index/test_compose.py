@@ -65,6 +65,14 @@ def test_a_withdrawn_wheel_is_neither_listed_nor_served() -> None:
     assert [file.filename for file in compose_page(contents, SIMPLE).files] == [kept.filename]  # type: ignore[union-attr]
 
 
+def test_a_held_wheel_is_neither_listed_nor_served() -> None:
+    kept, held = ours("a-1.0-py3-none-any.whl"), ours("a-2.0-py3-none-any.whl", 2, held=True, published=True)
+    contents = ProjectContents(1, "a", "1", wheels=(kept, held), upstream=(theirs("a-2.0.tar.gz", "2.0"),))
+    assert withheld_wheels(contents) == [held]
+    assert [file.filename for file in compose_page(contents, EXTRA).files] == [kept.filename]  # type: ignore[union-attr]
+    assert compose_page(replace(contents, wheels=(held,)), SIMPLE) is None
+
+
 def test_a_wheel_that_is_missing_is_not_named() -> None:
     contents = ProjectContents(1, "a", "1", wheels=(ours("a-1.0-py3-none-any.whl", 7),))
     assert compose_page(contents, SIMPLE, missing={7}) is None

@@ -15,6 +15,7 @@ from piwright.index.publish import ALL, STALE
 FILL = """
 INSERT INTO project (name, display_name, stale_since)
 SELECT 'project-' || n, n::text, CASE WHEN n % 20 = 0 THEN now() END FROM generate_series(1, 4000) n;
+INSERT INTO network_exception (project_id, reason, allowed_by) SELECT project_id, 'r', 'me' FROM project;
 INSERT INTO release (project_id, version, original_version)
 SELECT project_id, v::text, v::text FROM project, generate_series(1, 4) v;
 INSERT INTO upstream_file (release_id, filename, kind, url)

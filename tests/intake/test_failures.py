@@ -70,7 +70,10 @@ def test_a_build_killed_for_its_memory_is_told_from_one_killed_by_an_operator() 
 
 def test_only_our_own_doing_is_infrastructure() -> None:
     ours = {name for name, each in CLASSES.items() if each.infrastructure}
-    assert ours == {"fetch_failed", "killed", "no_space", "worker_fault", "worker_lost", "out_of_memory"}
+    assert ours == {
+        *("fetch_failed", "killed", "no_space", "worker_fault", "worker_lost", "out_of_memory"),
+        *("no_sandbox",),
+    }
 
 
 def test_a_phase_that_ended_well_explains_nothing() -> None:

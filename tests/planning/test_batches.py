@@ -121,7 +121,7 @@ def test_a_lease_is_one_slot_and_the_slots_are_shared_out(connection: Connection
         for _ in range(3)
     ]
     taken = [leases.take_lease(connection, batch, target) for batch in ids]
-    assert [each and each.worker_id for each in taken] == [worker, worker, None]
+    assert [each and (each.worker.worker_id, each.slot) for each in taken] == [(worker, 1), (worker, 2), None]
     assert leases.take_lease(connection, ids[0], target) == taken[0]  # asking again changes nothing
     leases.release_lease(connection, ids[0])
     assert leases.take_lease(connection, ids[2], target) is not None
@@ -153,7 +153,7 @@ def test_a_lost_worker_gets_nothing_until_it_is_time_to_try_it_again(connection:
     leases.mark_worker(connection, worker, "lost", "unplugged")
     assert leases.take_lease(connection, batch.batch_id, target) is None
     with connection.cursor() as cursor:
-        cursor.execute("UPDATE worker SET probed_at = now() - interval '1 hour'")
+        cursor.execute("UPDATE worker SET seen_at = now() - interval '1 hour'")
     assert leases.take_lease(connection, batch.batch_id, target) is not None
 
 

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -41,6 +42,8 @@ class Pi:
     command: list[str]
     log: Path
     server: "subprocess.Popen[bytes] | None" = None
+    python: str = sys.executable
+    original_python: str = sys.executable
 
     def plug_in(self) -> None:
         with self.log.open("ab") as log:
@@ -77,7 +80,13 @@ class Shop:
     fired: list[dict[str, Any]] = field(default_factory=list)
 
     def plan(self, *sdists: Distribution) -> int:
-        """Put sdists on the watch list and into one batch; answers its id."""
+        """Put sdists on the watch list and into one batch; answers its id. Every worker is live then."""
+        batch_id = self.plan_more(*sdists)
+        self.change("UPDATE worker SET state = 'live'")
+        return batch_id
+
+    def plan_more(self, *sdists: Distribution) -> int:
+        """The same for the next batch, with `worker-1` live and the others drained."""
         for each in sdists:
             self.upstream.add(each)
         lines = "\n".join(each.project for each in sdists).encode()
@@ -87,10 +96,12 @@ class Shop:
             # Planned as for one worker: one batch.
             with database.cursor() as cursor:
                 cursor.execute("UPDATE worker SET state = 'drained' WHERE name <> 'worker-1'")
-            (planned,) = plan_batches(database, "run", None, batch_seconds=10_000)
-            with database.cursor() as cursor:
-                cursor.execute("UPDATE worker SET state = 'live'")
+            (planned,) = plan_batches(database, f"run-{sdists[0].project}", None, batch_seconds=10_000)
         return planned.batch_id
+
+    def database(self) -> AbstractContextManager[Connection]:
+        """A connection as the application."""
+        return connect(self.access.application)
 
     def change(self, statement: str) -> None:
         with connect(self.access.application) as database, database.cursor() as cursor:
@@ -213,7 +224,7 @@ def shop(
     )
     connection.commit()
     for pi in pis:
-        pi.state.mkdir()
+        pi.state.mkdir(exist_ok=True)
         (pi.state / "tools").symlink_to(shared_tools)
         pi.plug_in()
         extra = {"key_file": str(secrets.worker_key), "host_key": " ".join(pi.worker.host_key.split()[:2])}

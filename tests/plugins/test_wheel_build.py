@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -11,20 +10,12 @@ import pytest
 
 from piwright_airflow.operators.wheel_build import WheelBuildOperator, WorkerLost
 from plugins.conftest import Pi, Shop, drive, fire, step
+from support.builds import let_go, new_token, running, started, waiting
 from support.scripted import scripted
 from support.upstream import make_sdist
-from support.worker import is_alive, wait_for
+from support.worker import wait_for
 
 FAILING = scripted("broken", 'raise RuntimeError("this project needs libquux")')
-
-
-def gate(path: Path) -> str:
-    """A script that says it started and waits until the test lets it go on."""
-    return f"""
-        open({str(path)!r} + ".started", "a").write("x")
-        while not os.path.exists({str(path)!r}):
-            time.sleep(0.05)
-    """
 
 
 def task(batch_id: int) -> WheelBuildOperator:
@@ -53,8 +44,9 @@ def test_a_batch_is_built_recorded_and_its_slot_given_back(shop: Shop) -> None:
     assert list((shop.home / "incoming").rglob("*.whl")) == []
 
 
-def test_finished_builds_are_collected_while_others_still_run(shop: Shop, tmp_path: Path) -> None:
-    batch = shop.plan(scripted("aaa"), scripted("slow", gate(tmp_path / "go")))
+def test_finished_builds_are_collected_while_others_still_run(shop: Shop) -> None:
+    token = new_token()
+    batch = shop.plan(scripted("aaa"), scripted("slow", waiting(token)))
     shop.put_last("slow")
     operator = task(batch)
     deferred = step(operator)
@@ -64,13 +56,15 @@ def test_finished_builds_are_collected_while_others_still_run(shop: Shop, tmp_pa
     deferred = step(operator, deferred, event)
     assert shop.jobs() == {"aaa": "built", "slow": "leased"}
     assert len(shop.rows("SELECT * FROM lease")) == 1
-    (tmp_path / "go").touch()
+    started(token)
+    let_go(token)
     step(operator, deferred, fire(deferred.trigger))
     assert shop.jobs() == {"aaa": "built", "slow": "built"}
 
 
-def test_the_lease_says_what_is_being_built(shop: Shop, tmp_path: Path) -> None:
-    batch = shop.plan(scripted("slow", gate(tmp_path / "go")))
+def test_the_lease_says_what_is_being_built(shop: Shop) -> None:
+    token = new_token()
+    batch = shop.plan(scripted("slow", waiting(token)))
     deferred = step(task(batch))
 
     async def watch() -> None:
@@ -82,41 +76,47 @@ def test_the_lease_says_what_is_being_built(shop: Shop, tmp_path: Path) -> None:
 
     asyncio.run(asyncio.wait_for(watch(), 60))
     assert shop.rows("SELECT job_id FROM lease")[0].job_id == shop.rows("SELECT job_id FROM job")[0].job_id
-    (tmp_path / "go").touch()
+    let_go(token)
 
 
-def test_a_retried_task_attaches_to_the_batch_that_runs(shop: Shop, tmp_path: Path) -> None:
-    batch = shop.plan(scripted("slow", gate(tmp_path / "go")))
+def test_a_retried_task_attaches_to_the_batch_that_runs(shop: Shop) -> None:
+    token = new_token()
+    batch = shop.plan(scripted("slow", waiting(token)))
     step(task(batch))
-    wait_for((tmp_path / "go.started").exists)
-    (tmp_path / "go").touch()
-    assert drive(task(batch)) == batch
-    assert (tmp_path / "go.started").read_text() == "x"
+    first = started(token)
+    deferred = step(task(batch))
+    assert started(token) == first
+    let_go(token)
+    operator = task(batch)
+    assert step(operator, deferred, fire(deferred.trigger)) == batch
     assert shop.rows("SELECT round FROM batch")[0].round == 1
     assert shop.attempts() == [("slow", 1, "built")]
 
 
-def test_a_runner_that_is_killed_goes_on_where_it_was(shop: Shop, tmp_path: Path) -> None:
-    batch = shop.plan(scripted("slow", gate(tmp_path / "go")), scripted("zzz"))
+def test_a_runner_that_is_killed_goes_on_where_it_was(shop: Shop) -> None:
+    token = new_token()
+    batch = shop.plan(scripted("slow", waiting(token)), scripted("zzz"))
     operator = task(batch)
     deferred = step(operator)
-    wait_for((tmp_path / "go.started").exists)
+    first = started(token)
     for pid in runners(shop.pi_of(batch)):
         os.kill(pid, signal.SIGKILL)
-    (tmp_path / "go").touch()
     event = fire(deferred.trigger)
     assert event == {"kind": "stopped", "detail": "dead"}
     deferred = step(operator, deferred, event)
+    wait_for(lambda: running(token) not in ([], [first]))
+    let_go(token)
     step(operator, deferred, fire(deferred.trigger))
     assert shop.attempts() == [("slow", 1, "built"), ("zzz", 1, "built")]
     assert shop.rows("SELECT round FROM batch")[0].round == 1
 
 
-def test_a_worker_that_comes_back_in_time_is_not_lost(shop: Shop, tmp_path: Path) -> None:
-    batch = shop.plan(scripted("slow", gate(tmp_path / "go")))
+def test_a_worker_that_comes_back_in_time_is_not_lost(shop: Shop) -> None:
+    token = new_token()
+    batch = shop.plan(scripted("slow", waiting(token)))
     operator = task(batch)
     deferred = step(operator)
-    wait_for((tmp_path / "go.started").exists)
+    first = started(token)
     pi = shop.pi_of(batch)
 
     async def plug_out_and_in() -> dict[str, Any]:
@@ -125,17 +125,18 @@ def test_a_worker_that_comes_back_in_time_is_not_lost(shop: Shop, tmp_path: Path
         pi.unplug()
         await asyncio.sleep(deferred.trigger.poll_seconds)
         await asyncio.to_thread(pi.plug_in)
-        (tmp_path / "go").touch()
+        assert running(token) == [first]
+        let_go(token)
         return dict((await waiting).payload)
 
     assert asyncio.run(plug_out_and_in())["kind"] in ("collect", "stopped")
     step(operator, deferred, {"kind": "stopped", "detail": "finished"})
-    assert (tmp_path / "go.started").read_text() == "x"
     assert shop.attempts() == [("slow", 1, "built")]
 
 
-def test_a_lost_worker_fails_the_task_and_the_next_try_builds_the_rest_elsewhere(shop: Shop, tmp_path: Path) -> None:
-    batch = shop.plan(scripted("aaa"), scripted("slow", gate(tmp_path / "go")))
+def test_a_lost_worker_fails_the_task_and_the_next_try_builds_the_rest_elsewhere(shop: Shop) -> None:
+    token = new_token()
+    batch = shop.plan(scripted("aaa"), scripted("slow", waiting(token)))
     shop.put_last("slow")
     operator = task(batch)
     deferred = step(operator)
@@ -143,68 +144,81 @@ def test_a_lost_worker_fails_the_task_and_the_next_try_builds_the_rest_elsewhere
     deferred = step(operator, deferred, fire(deferred.trigger))
     assert shop.jobs()["aaa"] == "built"
     lost = shop.pi_of(batch)
-    wait_for((tmp_path / "go.started").exists)
+    first = started(token)
     lost.unplug()
     event = fire(deferred.trigger)
     assert event["kind"] == "lost"
     with pytest.raises(WorkerLost, match="out of reach"):
         step(operator, deferred, event)
     assert [row.state for row in shop.rows("SELECT state FROM worker ORDER BY state")] == ["live", "lost"]
-    (tmp_path / "go").touch()
-    assert drive(task(batch)) == batch  # what Airflow does after retry_delay
+    operator = task(batch)  # what Airflow does after retry_delay
+    deferred = step(operator)
+    wait_for(lambda: set(running(token)) - {first})
+    let_go(token)
+    assert step(operator, deferred, fire(deferred.trigger)) == batch
     assert shop.attempts() == [("aaa", 1, "built"), ("slow", 1, "built")]
     (worker,) = shop.rows("SELECT w.name FROM attempt JOIN worker w USING (worker_id) ORDER BY attempt_id DESC LIMIT 1")
     assert worker.name != lost.worker.name
 
 
-def test_a_lost_worker_that_is_back_for_the_next_try_keeps_its_batch(shop: Shop, tmp_path: Path) -> None:
-    batch = shop.plan(scripted("slow", gate(tmp_path / "go")))
+def test_a_lost_worker_that_is_back_for_the_next_try_keeps_its_batch(shop: Shop) -> None:
+    token = new_token()
+    batch = shop.plan(scripted("slow", waiting(token)))
     operator = task(batch)
     deferred = step(operator)
-    wait_for((tmp_path / "go.started").exists)
+    first = started(token)
     pi = shop.pi_of(batch)
     pi.unplug()
     event = fire(deferred.trigger)
     with pytest.raises(WorkerLost):
         step(operator, deferred, event)
     pi.plug_in()
-    (tmp_path / "go").touch()
-    assert drive(task(batch)) == batch
-    assert (tmp_path / "go.started").read_text() == "x"
+    operator = task(batch)
+    deferred = step(operator)
+    assert running(token) == [first]
+    let_go(token)
+    assert step(operator, deferred, fire(deferred.trigger)) == batch
     assert {row.state for row in shop.rows("SELECT state FROM worker")} == {"live"}
 
 
-def test_a_task_that_is_cancelled_ends_its_processes_and_gives_the_slot_back(shop: Shop, tmp_path: Path) -> None:
-    batch = shop.plan(
-        scripted("slow", f"open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid()))\ntime.sleep(600)")
-    )
+def test_a_task_that_is_cancelled_ends_its_processes_and_gives_the_slot_back(shop: Shop) -> None:
+    token = new_token()
+    batch = shop.plan(scripted("slow", waiting(token)))
     deferred = step(task(batch))
-    pid = int(wait_for(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text()))
+    started(token)
     asyncio.run(deferred.trigger.on_kill())
-    assert not is_alive(pid)
+    assert running(token) == []
     assert runners(shop.pi_of(batch)) == []
     assert shop.rows("SELECT * FROM lease") == []
 
 
-def test_a_cleared_task_builds_again_what_was_cancelled_and_only_that(shop: Shop, tmp_path: Path) -> None:
-    batch = shop.plan(scripted("slow", gate(tmp_path / "go")))
+def test_a_cleared_task_builds_again_what_was_cancelled_and_only_that(shop: Shop) -> None:
+    token = new_token()
+    batch = shop.plan(scripted("slow", waiting(token)))
     deferred = step(task(batch))
-    wait_for((tmp_path / "go.started").exists)
+    started(token)
     asyncio.run(deferred.trigger.on_kill())
-    (tmp_path / "go").touch()
-    assert drive(task(batch)) == batch
+    operator = task(batch)
+    deferred = step(operator)
+    started(token)
+    let_go(token)
+    assert step(operator, deferred, fire(deferred.trigger)) == batch
     assert shop.attempts() == [("slow", 1, "built")]
 
 
-def test_a_build_whose_process_was_killed_from_outside_is_tried_again(shop: Shop, tmp_path: Path) -> None:
-    mark = tmp_path / "second"
-    script = f"""
-        if not os.path.exists({str(mark)!r}):
-            open({str(mark)!r}, "w").close()
-            os.kill(os.getpid(), 9)
-    """
-    batch = shop.plan(scripted("unlucky", script))
-    drive(task(batch))
+def test_a_build_whose_process_was_killed_from_outside_is_tried_again(shop: Shop) -> None:
+    token = new_token()
+    batch = shop.plan(scripted("unlucky", waiting(token)))
+    operator = task(batch)
+    deferred = step(operator)
+    first = psutil.Process(started(token))
+    parent = first.parent()
+    assert parent is not None
+    parent.kill()
+    deferred = step(operator, deferred, fire(deferred.trigger))
+    wait_for(lambda: set(running(token)) - {first.pid})
+    let_go(token)
+    assert step(operator, deferred, fire(deferred.trigger)) == batch
     assert shop.attempts() == [("unlucky", 1, "killed"), ("unlucky", 2, "built")]
     assert shop.jobs() == {"unlucky": "built"}
 

@@ -101,6 +101,16 @@ def test_what_is_not_published_is_not_shown(shop: Shop) -> None:
     assert [wheel.project for wheel in read_overview(shop.connection).newest] == ["spidev"]
 
 
+def test_a_wheel_that_is_held_after_it_was_published_is_not_shown(shop: Shop) -> None:
+    shop.wheel("spidev", "3.5")
+    held = shop.wheel("spidev", "3.6")
+    shop.publish()
+    shop.hold(held)
+    overview = read_overview(shop.connection)
+    assert [each.version for each in overview.newest] == ["3.5"]
+    assert overview.wheels == 1
+
+
 def test_a_job_that_failed_often_is_one_failure_and_one_that_was_built_is_none(shop: Shop) -> None:
     often = shop.job("often", "1.0", state="failed")
     for message in ("first", "second", "last"):

@@ -102,3 +102,14 @@ def test_the_configuration_with_its_passwords_is_nobody_elses_to_read(supervisor
     supervisor.start([Component("sleeper", SLEEPER, {"PASSWORD": "secret"}, start_seconds=0)])
     (configuration,) = Path(supervisor.mark).glob("supervisord.conf")
     assert configuration.stat().st_mode & 0o077 == 0
+
+
+def test_an_update_starts_what_is_new_ends_what_is_gone_and_disturbs_nobody(supervisor: Supervisor) -> None:
+    keeps, goes = Component("keeps", SLEEPER, start_seconds=0), Component("goes", SLEEPER, start_seconds=0)
+    supervisor.start([keeps, goes])
+    pids = {name: wait_for(lambda name=name: pid_of(supervisor, name)) for name in ("keeps", "goes")}
+    supervisor.update([keeps, Component("comes", SLEEPER, start_seconds=0)])
+    wait_for(lambda: pid_of(supervisor, "comes"))
+    assert pid_of(supervisor, "keeps") == pids["keeps"]
+    assert not is_alive(pids["goes"])
+    assert {each.name for each in supervisor.states()} == {"keeps", "comes"}

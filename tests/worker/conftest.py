@@ -45,8 +45,8 @@ def upstream(setuptools_wheel: Distribution) -> Iterator[LoopbackUpstream]:
 
 @pytest.fixture(scope="session")
 def first_worker(tmp_path_factory: pytest.TempPathFactory, upstream: LoopbackUpstream) -> LocalWorker:
-    """A worker that began with nothing and has made the batches `one` and `two` at the same time."""
-    worker = LocalWorker(tmp_path_factory.mktemp("first") / "state")
+    """A worker that began with nothing, not even uv, and has made the batches `one` and `two` at the same time."""
+    worker = LocalWorker(tmp_path_factory.mktemp("first") / "state", uv=False)
     sdist = upstream.add(scripted("first"))
     for name in ("one", "two"):
         worker.upload(worker.batch(name, upstream, [sdist]))
@@ -57,19 +57,15 @@ def first_worker(tmp_path_factory: pytest.TempPathFactory, upstream: LoopbackUps
 
 
 @pytest.fixture(scope="session")
-def shared_tools(first_worker: LocalWorker) -> Path:
-    """The virtual environment with pip, made before any test looks at a clock."""
-    return first_worker.state / "tools"
+def make_worker(first_worker: LocalWorker) -> Callable[..., LocalWorker]:
+    """Workers by state directory. What the first one made for all builds is there before any test looks at a clock: the
+    virtual environment with pip, and the program unpacked."""
 
-
-@pytest.fixture(scope="session")
-def make_worker(shared_tools: Path) -> Callable[..., LocalWorker]:
-    """Workers by state directory, with the virtual environment with pip already there."""
-
-    def make(state: Path, python: str = sys.executable, **environment: str) -> LocalWorker:
+    def make(state: Path, python: str = sys.executable, *, uv: bool = True, **environment: str) -> LocalWorker:
         state.mkdir(parents=True, exist_ok=True)
-        (state / "tools").symlink_to(shared_tools)
-        return LocalWorker(state, python, {**os.environ, **environment})
+        for each in ("tools", f"worker-{first_worker.app.version}"):
+            (state / each).symlink_to(first_worker.state / each)
+        return LocalWorker(state, python, {**os.environ, **environment}, uv=uv)
 
     return make
 
@@ -82,3 +78,9 @@ def worker(tmp_path: Path, make_worker: Callable[..., LocalWorker]) -> Iterator[
     for directory in (made.state / "batches").glob("*"):
         if (directory / "lock").exists():
             cancel(Batch(made.state.resolve(), directory.name))
+
+
+@pytest.fixture(scope="module")
+def shared_worker(tmp_path_factory: pytest.TempPathFactory, make_worker: Callable[..., LocalWorker]) -> LocalWorker:
+    """One worker for tests of a file that leave nothing behind but batches by different names."""
+    return make_worker(tmp_path_factory.mktemp("shared") / "state")

@@ -27,7 +27,7 @@ class LeaseStatus:
 
 @dataclass(frozen=True)
 class WorkerStatus:
-    """A worker with its leases."""
+    """A worker with its leases. `sandbox` is what it said of its own, None before it was asked."""
 
     name: str
     target: str
@@ -35,15 +35,18 @@ class WorkerStatus:
     reason: str | None
     slots: int
     leases: tuple[LeaseStatus, ...]
+    sandbox: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
 class ShopStatus:
-    """Counts are of jobs and projects; `skipped` maps a project to why it could not be read upstream."""
+    """Counts are of jobs, projects and wheels, of which some are `held`; `skipped` maps a project to why it could not be
+    read upstream."""
 
     jobs: dict[str, int]
     projects: int
     wheels: int
+    held: int
     stale_projects: int
     skipped: dict[str, str]
     workers: tuple[WorkerStatus, ...]
@@ -59,6 +62,7 @@ class ShopStatus:
             "jobs": self.jobs,
             "projects": self.projects,
             "wheels": self.wheels,
+            "held": self.held,
             "stale_projects": self.stale_projects,
             "skipped": self.skipped,
             "workers": [
@@ -68,6 +72,7 @@ class ShopStatus:
                     "state": worker.state,
                     "reason": worker.reason,
                     "slots": worker.slots,
+                    "sandbox": worker.sandbox,
                     "leases": [
                         {
                             "slot": lease.slot,
@@ -96,6 +101,7 @@ def read_status(connection: Connection) -> ShopStatus:
                (SELECT count(*) FROM (SELECT FROM project LIMIT 10001) few) AS projects,
                (SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = 'wheel'::regclass) AS many_wheels,
                (SELECT count(*) FROM (SELECT FROM wheel WHERE removed_at IS NULL LIMIT 10001) few) AS wheels,
+               (SELECT count(*) FROM wheel WHERE held_reason IS NOT NULL AND removed_at IS NULL) AS held,
                (SELECT count(*) FROM project WHERE stale_since IS NOT NULL) AS stale
         """,
     )
@@ -110,6 +116,7 @@ def read_status(connection: Connection) -> ShopStatus:
         # Exact while it is cheap; PostgreSQL's own estimate beyond.
         projects=totals.projects if totals.projects <= 10000 else totals.many_projects,
         wheels=totals.wheels if totals.wheels <= 10000 else totals.many_wheels,
+        held=totals.held,
         stale_projects=totals.stale,
         skipped={row.name: row.skip_reason for row in skipped},
         workers=tuple(_read_workers(connection)),
@@ -131,11 +138,15 @@ def _read_workers(connection: Connection) -> list[WorkerStatus]:
         leases.setdefault(row.worker_id, []).append(lease)
     workers = fetch_all(
         connection,
-        "SELECT w.worker_id, w.name, t.name AS target, w.state, w.state_reason, w.slots "
+        "SELECT w.worker_id, w.name, t.name AS target, w.state, w.state_reason, w.slots, w.facts -> 'sandbox' AS sandbox "
         "FROM worker w JOIN target t USING (target_id) ORDER BY w.name",
     )
     return [
-        WorkerStatus(row.name, row.target, row.state, row.state_reason, row.slots, tuple(leases.get(row.worker_id, ())))
+        WorkerStatus(
+            *(row.name, row.target, row.state, row.state_reason, row.slots),
+            leases=tuple(leases.get(row.worker_id, ())),
+            sandbox=row.sandbox,
+        )
         for row in workers
     ]
 

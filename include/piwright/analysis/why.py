@@ -23,7 +23,8 @@ _ROWS = """
 SELECT p.name AS project, r.release_id, r.version, r.yanked, r.yanked_reason, t.name AS target, j.job_id, j.state,
        j.reason, j.changed_at, a.number, a.outcome, a.failure_class, a.message, a.evidence_line, a.evidence_text,
        a.captured, a.started_at, extract(epoch FROM a.finished_at - a.started_at)::float AS seconds, a.log_path,
-       w.name AS worker, b.label
+       a.attempt_id, a.peak_memory_bytes, a.smoke, a.sandbox, a.connections,
+       a.environment -> 'connections' AS connections_by_kind, w.name AS worker, b.label
 FROM project p JOIN release r USING (project_id) JOIN job j USING (release_id) JOIN target t USING (target_id)
 LEFT JOIN attempt a USING (job_id)
 LEFT JOIN batch b ON b.batch_id = j.batch_id
@@ -31,13 +32,24 @@ LEFT JOIN worker w ON w.worker_id = coalesce(a.worker_id, b.worker_id)
 WHERE p.name = %(name)s AND (%(version)s::text IS NULL OR r.version = %(version)s)
 """
 
+# Walks wheel_attempt.
+_WHEELS = """
+SELECT attempt_id, filename, held_reason, held_by, released_reason, released_by, note, apt_packages,
+       facts -> 'corrections' AS corrections, published_at, removed_at, removed_reason
+FROM wheel WHERE attempt_id = ANY (%s) ORDER BY wheel_id
+"""
+
+_NETWORK = "SELECT reason, allowed_by, allowed_at FROM network_exception WHERE project_id = %s"
+
 
 def explain(connection: Connection, name: str, version: str | None = None) -> list[dict[str, Any]]:
     """One object for each attempt, and one for each job that has none or waits again; newest version first.
 
     Keys: `project, version, target, state, class, evidence {line, text}, worker, started, seconds, log`, with `reason`,
-    `attempt`, `captured` and `yanked` beside them. Where there is neither, the release asked for (or the newest) is
-    there with state `skipped` and why nobody builds it.
+    `attempt`, `captured` and `yanked` beside them. Of an attempt also `wheels` (with what is held, noted and corrected),
+    `smoke`, `sandbox`, `connections` it tried while it had no network, and `peak_memory_bytes`; of the project
+    `network_exception`. Where there is neither attempt nor job, the release asked for (or the newest) is there with state
+    `skipped` and why nobody builds it.
     Raises `NotInCatalog` for a project or version that is not there, `ValueError` for what is no version.
     """
     normalised = canonicalize_name(name)
@@ -61,6 +73,10 @@ def explain(connection: Connection, name: str, version: str | None = None) -> li
             raise NotInCatalog(f"{normalised} has no version {wanted} in the catalog: `piwright sync` looks again.")
         if project.skip_reason:
             raise NotInCatalog(f"{normalised} could not be read upstream: {project.skip_reason}")
+    _add_wheels(connection, found)
+    exception = _exception(connection, project.project_id)
+    for each in found:
+        each["network_exception"] = exception
     return sorted(found, key=lambda row: (Version(row["version"]), row["started"] or "~"), reverse=True)
 
 
@@ -96,7 +112,35 @@ def _object(row: Any, state: str) -> dict[str, Any]:
         "reason": row.reason,
         "captured": {},
         "yanked": (row.yanked_reason or "yanked") if row.yanked else None,
+        "wheels": [],
+        "smoke": None,
+        "sandbox": None,
+        "connections": None,
+        "peak_memory_bytes": None,
     }
+
+
+def _add_wheels(connection: Connection, rows: list[dict[str, Any]]) -> None:
+    """Tell each attempt's wheels with it; takes the ids out again, which are nobody's business."""
+    by_attempt = {row.pop("attempt_id"): row for row in rows if "attempt_id" in row}
+    for wheel in fetch_all(connection, _WHEELS, (list(by_attempt),)):
+        by_attempt[wheel.attempt_id]["wheels"].append(
+            {
+                "filename": wheel.filename,
+                "published": wheel.published_at is not None and wheel.removed_at is None and wheel.held_reason is None,
+                "held": {"reason": wheel.held_reason, "by": wheel.held_by} if wheel.held_reason else None,
+                "released": {"reason": wheel.released_reason, "by": wheel.released_by} if wheel.released_by else None,
+                "removed": wheel.removed_reason if wheel.removed_at else None,
+                "note": wheel.note,
+                "apt_packages": wheel.apt_packages,
+                "corrections": wheel.corrections or [],
+            }
+        )
+
+
+def _exception(connection: Connection, project_id: int) -> dict[str, Any] | None:
+    row = fetch_one(connection, _NETWORK, (project_id,))
+    return row and {"reason": row.reason, "by": row.allowed_by, "since": row.allowed_at.isoformat()}
 
 
 def _attempt(row: Any) -> dict[str, Any]:
@@ -110,6 +154,11 @@ def _attempt(row: Any) -> dict[str, Any]:
         "attempt": row.number,
         "reason": row.message or row.reason,
         "captured": row.captured,
+        "attempt_id": row.attempt_id,
+        "smoke": row.smoke,
+        "sandbox": row.sandbox,
+        "connections": row.connections_by_kind,
+        "peak_memory_bytes": row.peak_memory_bytes,
     }
 
 

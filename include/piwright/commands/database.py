@@ -7,7 +7,8 @@ import typer
 
 from piwright.commands.shop import access, load_settings
 from piwright.commands.terminal import console, fail, print_json
-from piwright.database.migrate import current_revision, migrate, newest_revision
+from piwright.database.migrate import current_revision, newest_revision
+from piwright.database.provision import bring_up_to_date
 from piwright.stack.postgres import client_program
 
 app = typer.Typer(help="The piwright database.", no_args_is_help=True, rich_markup_mode=None)
@@ -18,10 +19,10 @@ Role = Literal["owner", "application", "analyst"]
 @app.command("upgrade")
 def upgrade() -> None:
     """Bring the schema to the newest revision."""
-    url = access(load_settings()).owner
-    before = current_revision(url)
-    migrate(url)
-    after = current_revision(url)
+    found = access(load_settings())
+    before = current_revision(found.owner)
+    bring_up_to_date(found)
+    after = current_revision(found.owner)
     console.print(f"The schema is at {after}." if before == after else f"The schema went from {before} to {after}.")
 
 

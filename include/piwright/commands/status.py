@@ -63,7 +63,8 @@ def _show(
 ) -> None:
     jobs = ", ".join(f"{count} {state}" for state, count in found.jobs.items() if count) or "none"
     console.print(f"Jobs: {jobs}")
-    console.print(f"{found.projects} projects, {found.wheels} wheels, {found.stale_projects} pages out of date")
+    held = f" ({found.held} held: `piwright why NAME` says why)" if found.held else ""
+    console.print(f"{found.projects} projects, {found.wheels} wheels{held}, {found.stale_projects} pages out of date")
     down = ", ".join(f"{name} {state}" for name, state in components.items() if state != "running")
     console.print(
         f"Components: {down or ('all running' if components else 'none running (`piwright up` starts them)')}"

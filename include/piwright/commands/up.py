@@ -41,7 +41,7 @@ def _say_how_to_install(stack: Stack, seconds: float) -> None:
         row = fetch_one(
             database,
             "SELECT p.name FROM wheel w JOIN release r USING (release_id) JOIN project p USING (project_id) "
-            "WHERE w.published_at IS NOT NULL AND w.removed_at IS NULL ORDER BY w.built_at DESC LIMIT 1",
+            "WHERE w.published_at IS NOT NULL AND w.removed_at IS NULL AND w.held_reason IS NULL ORDER BY w.built_at DESC LIMIT 1",
         )
         skipped = fetch_one(database, "SELECT count(*) AS projects FROM project WHERE skip_reason IS NOT NULL")
     name = row.name if row else "NAME"

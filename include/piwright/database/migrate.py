@@ -15,15 +15,15 @@ from alembic.script import ScriptDirectory
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
-def migrate(owner_url: str) -> None:
-    """Run every migration the database has not seen, each in a transaction of its own."""
+def migrate(owner_url: str, revision: str = "head") -> None:
+    """Run every migration up to `revision` the database has not seen, each in a transaction of its own."""
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     engine = sqlalchemy.create_engine(sqlalchemy_url(owner_url))
     try:
         with engine.connect() as connection:
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            command.upgrade(config, revision)
             connection.commit()
     finally:
         engine.dispose()

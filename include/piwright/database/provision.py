@@ -7,7 +7,7 @@ access.application     # what tasks and the command connect with
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 import psycopg2
 from psycopg2 import sql
@@ -67,17 +67,19 @@ def provision(admin_url: str, passwords: Mapping[str, str], prefix: str = "piwri
         analyst=address("analyst", prefix),
         airflow=address("airflow", f"{prefix}_airflow"),
     )
-    migrate(access.owner)
-    _grant(access.owner, names)
+    bring_up_to_date(access)
     return access
 
 
-def _grant(owner_url: str, names: Mapping[str, str]) -> None:
-    connection = psycopg2.connect(owner_url)
+def bring_up_to_date(access: Access) -> None:
+    """Migrate to the newest schema, and let each role do what it may there: a new table is nobody's before."""
+    migrate(access.owner)
+    roles = {"app": access.application, "analyst": access.analyst}
+    names = {role: sql.Identifier(unquote(urlsplit(url).username or "")) for role, url in roles.items()}
+    connection = psycopg2.connect(access.owner)
     try:
         with connection, connection.cursor() as cursor:
-            roles = {"app": sql.Identifier(names["application"]), "analyst": sql.Identifier(names["analyst"])}
-            cursor.execute(sql.SQL(_GRANTS.read_text()).format(**roles))
+            cursor.execute(sql.SQL(_GRANTS.read_text()).format(**names))
     finally:
         connection.close()
 

@@ -4,7 +4,7 @@
     wheels = served_wheels(contents)
 
 Upstream comes first: where it serves a wheel that pip could take for ours, ours is not listed. It stays where it is,
-because lock files name its address; only what was removed, by us or upstream, goes.
+because lock files name its address; only what was removed, by us or upstream, goes, and what is held back.
 """
 
 from collections.abc import Container
@@ -27,7 +27,7 @@ def is_closed(contents: ProjectContents) -> bool:
 
 def served_wheels(contents: ProjectContents) -> list[OurWheel]:
     """Our files that can be fetched."""
-    return [] if is_closed(contents) else [wheel for wheel in contents.wheels if not wheel.withdrawn]
+    return [] if is_closed(contents) else [wheel for wheel in contents.wheels if not wheel.withdrawn and not wheel.held]
 
 
 def withheld_wheels(contents: ProjectContents) -> list[OurWheel]:
@@ -55,7 +55,7 @@ def compose_page(contents: ProjectContents, flavour: Flavour, missing: Container
     if not ours:
         return None
     files = (*ours, *contents.upstream) if flavour == SIMPLE else tuple(ours)
-    return SimplePage(contents.name, contents.status, contents.status_reason, files)
+    return SimplePage(contents.name, contents.status, contents.status_reason, files, contents.network)
 
 
 def _page_file(wheel: OurWheel, flavour: Flavour) -> PageFile:

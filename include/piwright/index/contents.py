@@ -13,21 +13,23 @@ from datetime import datetime
 from urllib.parse import urljoin, urlsplit
 
 from piwright.database.connection import Connection, fetch_all
-from piwright.index.page import PageFile
+from piwright.index.page import NetworkException, PageFile
 
 PROJECTS = """
-SELECT project_id, name, status, status_reason, gone_at IS NOT NULL AS gone,
-       stale_since IS NOT NULL AS stale, xmin::text AS row_version
-FROM project
-WHERE project_id = ANY(%(projects)s)
-ORDER BY project_id
+SELECT p.project_id, p.name, p.status, p.status_reason, p.gone_at IS NOT NULL AS gone,
+       p.stale_since IS NOT NULL AS stale, p.xmin::text AS row_version,
+       n.reason AS network_reason, n.allowed_at AS network_since
+FROM project p
+LEFT JOIN network_exception n USING (project_id)
+WHERE p.project_id = ANY(%(projects)s)
+ORDER BY p.project_id
 """
-"""By `project_pkey`. `xmin` tells whether anybody wrote the row since, even if the values are the same."""
+"""By primary keys. `xmin` tells whether anybody wrote the row since, even if the values are the same."""
 
 WHEELS = """
 SELECT r.project_id, r.version, r.yanked, r.yanked_reason, r.gone_at IS NOT NULL AS release_gone,
        w.wheel_id, w.filename, w.sha256, w.size, w.requires_python, w.metadata_sha256, w.built_at,
-       w.published_at IS NOT NULL AS published, w.removed_at IS NOT NULL AS removed
+       w.published_at IS NOT NULL AS published, w.removed_at IS NOT NULL AS removed, w.held_reason IS NOT NULL AS held
 FROM release r
 JOIN wheel w USING (release_id)
 WHERE r.project_id = ANY(%(projects)s)
@@ -47,7 +49,7 @@ WHERE r.project_id = ANY(%(projects)s) AND r.gone_at IS NULL
 
 @dataclass(frozen=True)
 class OurWheel:
-    """A file of ours. `withdrawn`: it was removed, or upstream removed its release."""
+    """A file of ours. `withdrawn`: it was removed, or upstream removed its release; `held`: it is not offered for now."""
 
     wheel_id: int
     version: str
@@ -61,6 +63,7 @@ class OurWheel:
     yanked_reason: str | None = None
     published: bool = False
     withdrawn: bool = False
+    held: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,7 @@ class ProjectContents:
     gone: bool = False
     wheels: tuple[OurWheel, ...] = ()
     upstream: tuple[PageFile, ...] = ()
+    network: NetworkException | None = None
 
 
 def read_contents(connection: Connection, project_ids: Iterable[int], upstream_url: str) -> list[ProjectContents]:
@@ -104,6 +108,7 @@ def read_contents(connection: Connection, project_ids: Iterable[int], upstream_u
                 yanked_reason=row.yanked_reason,
                 published=row.published,
                 withdrawn=row.removed or row.release_gone,
+                held=row.held,
             )
         )
     projects = fetch_all(connection, PROJECTS, {"projects": ids})
@@ -139,6 +144,7 @@ def read_contents(connection: Connection, project_ids: Iterable[int], upstream_u
             gone=row.gone,
             wheels=tuple(wheels[row.project_id]),
             upstream=tuple(upstream[row.project_id]),
+            network=NetworkException(row.network_reason, row.network_since) if row.network_since else None,
         )
         for row in projects
     ]

@@ -47,6 +47,19 @@ class PageFile:
 
 
 @dataclass(frozen=True)
+class NetworkException:
+    """Why the builds of a project may use the network, and since when: they cannot be repeated for certain."""
+
+    reason: str
+    since: datetime
+
+    @property
+    def day(self) -> str:
+        """The day it was allowed, in UTC."""
+        return f"{self.since.astimezone(UTC):%Y-%m-%d}"
+
+
+@dataclass(frozen=True)
 class SimplePage:
     """The page of one project. `name` is normalised, `status` one of the standard's project status markers."""
 
@@ -54,6 +67,7 @@ class SimplePage:
     status: str = "active"
     status_reason: str | None = None
     files: tuple[PageFile, ...] = ()
+    network: NetworkException | None = None
 
     @property
     def versions(self) -> list[str]:
@@ -80,6 +94,9 @@ def render_html(page: SimplePage) -> bytes:
     if page.status != "active" or page.status_reason:
         said = f"{page.status}: {page.status_reason}" if page.status_reason else page.status
         body.append(f"<p>Upstream says: {_safe(said)}</p>")
+    if page.network is not None:
+        said = f"Its builds here may use the network, since {page.network.day}: {page.network.reason}"
+        body.append(f"<p>{_safe(said)}</p>")
     body += [_anchor(file) for file in page.files_in_order] or ["<p>No files.</p>"]
     return _document(f"Links for {page.name}", metas, body)
 
@@ -87,15 +104,17 @@ def render_html(page: SimplePage) -> bytes:
 def render_json(page: SimplePage) -> bytes:
     """The page as `application/vnd.pypi.simple.v1+json`."""
     status = {"status": page.status} | ({"reason": page.status_reason} if page.status_reason else {})
-    return msgspec.json.encode(
-        {
-            "meta": {"api-version": API_VERSION},
-            "name": page.name,
-            "project-status": status,
-            "versions": page.versions,
-            "files": [_entry(file) for file in page.files_in_order],
-        }
-    )
+    content = {
+        "meta": {"api-version": API_VERSION},
+        "name": page.name,
+        "project-status": status,
+        "versions": page.versions,
+        "files": [_entry(file) for file in page.files_in_order],
+    }
+    if page.network is not None:
+        # The standard leaves names with an underscore to whoever serves the page.
+        content["_piwright-network-exception"] = {"reason": page.network.reason, "since": page.network.day}
+    return msgspec.json.encode(content)
 
 
 def render_root_html(names: Iterable[str]) -> bytes:

@@ -16,7 +16,7 @@ from typing import Any
 
 from piwright.intake.failures import Classified, classify_failure, read_lines
 from piwright.intake.limits import Limits
-from piwright.intake.result import BuildResult, ClaimedWheel, ResultError, read_result
+from piwright.intake.result import BuildResult, ClaimedWheel, ResultError, Smoke, read_result
 from piwright.intake.untrusted import FileRefused, clean_text, open_regular
 from piwright.intake.wheel_check import CheckedWheel, Wanted, WheelRejected, check_wheel
 
@@ -28,7 +28,8 @@ class Verdict:
     """What an attempt came to: wheels to publish, or a failure with a message; and what is known about its course.
 
     `phases` and `environment` are ready for JSON; times are in UTC. Without a usable result.json they are empty and the
-    times are those of the examination.
+    times are those of the examination. `sandbox` and `connections` are `result.Sandbox` and `result.Connections`, ready
+    for JSON too. A wheel whose `smoke` is broken is still among `wheels`: whether it is offered is for others to say.
     """
 
     started: datetime
@@ -39,6 +40,9 @@ class Verdict:
     phases: tuple[dict[str, Any], ...] = ()
     peak_memory_bytes: int | None = None
     environment: dict[str, Any] = dataclasses.field(default_factory=dict)
+    sandbox: dict[str, str] | None = None
+    connections: dict[str, int] | None = None
+    smoke: Smoke | None = None
 
     def rejected(self, *reasons: str) -> "Verdict":
         """The same course with another end."""
@@ -46,8 +50,11 @@ class Verdict:
         return dataclasses.replace(self, wheels=(), failure=Classified("rejected"), message=message)
 
 
-def examine(directory: Path, wanted: Wanted, limits: Limits) -> Verdict:
-    """Judge a build directory, named as its build. OSError means that our own disk failed, not the worker."""
+def examine(directory: Path, wanted: Wanted, limits: Limits, corrected_in: Path | None = None) -> Verdict:
+    """Judge a build directory, named as its build. OSError means that our own disk failed, not the worker.
+
+    Wheels whose tags have to be corrected are written anew below `corrected_in`, which has to outlive the verdict.
+    """
     now = datetime.now(UTC)
     try:
         result = read_result(directory / "result.json", build=directory.name, limits=limits)
@@ -59,8 +66,11 @@ def examine(directory: Path, wanted: Wanted, limits: Limits) -> Verdict:
         if failure is None:
             open_regular(directory / "log.txt", limits.log_bytes).close()
             wheels = tuple(
-                _check_claim(directory / "wheels", claim, wanted, limits) for claim in _claims(result, limits)
+                _check_claim(directory / "wheels", claim, wanted, limits, corrected_in and corrected_in / str(number))
+                for number, claim in enumerate(_claims(result, limits))
             )
+            if len({wheel.filename for wheel in wheels}) < len(wheels):
+                raise WheelRejected(("two of its wheels are one and the same when their tags are corrected",))
             return dataclasses.replace(verdict, wheels=wheels)
         classified = _classify(directory / "log.txt", failure.kind, limits)
         return dataclasses.replace(verdict, failure=classified, message=failure.message)
@@ -82,6 +92,9 @@ def _course_of(result: BuildResult) -> Verdict:
         phases=phases,
         peak_memory_bytes=result.peak_memory_bytes,
         environment=result.environment,
+        sandbox=dataclasses.asdict(result.sandbox) if result.sandbox else None,
+        connections=dataclasses.asdict(result.connections) if result.connections else None,
+        smoke=result.smoke,
     )
 
 
@@ -93,14 +106,16 @@ def _claims(result: BuildResult, limits: Limits) -> tuple[ClaimedWheel, ...]:
     return result.wheels
 
 
-def _check_claim(directory: Path, claim: ClaimedWheel, wanted: Wanted, limits: Limits) -> CheckedWheel:
+def _check_claim(
+    directory: Path, claim: ClaimedWheel, wanted: Wanted, limits: Limits, corrected_in: Path | None
+) -> CheckedWheel:
     shown = clean_text(claim.filename, 250)
     if "/" in claim.filename or "\0" in claim.filename:
         raise WheelRejected((f"{shown!r} is no wheel's file name",))
-    checked = check_wheel(directory / claim.filename, wanted, limits)
-    if (checked.sha256, checked.size) != (claim.sha256, claim.size):
+    checked = check_wheel(directory / claim.filename, wanted, limits, corrected_in)
+    if (checked.received_sha256, checked.received_size) != (claim.sha256, claim.size):
         reason = (
-            f"{shown} has {checked.size} bytes and SHA-256 {checked.sha256}; "
+            f"{shown} has {checked.received_size} bytes and SHA-256 {checked.received_sha256}; "
             f"result.json claims {claim.size} bytes and {claim.sha256}"
         )
         raise WheelRejected((reason,))

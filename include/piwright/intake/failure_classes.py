@@ -44,19 +44,26 @@ CLASSES = _classes(
     FailureClass("log_limit", "The build wrote more log than it may."),
     FailureClass("no_wheel", "The build ended without an error and without a wheel."),
     FailureClass("wheel_limit", "The wheel is larger than it may be."),
+    # Limits of the build's own: the same again would end the same, so only a person or other limits make it worth a try.
+    FailureClass("memory_limit", "The build needed more memory than it may use."),
+    FailureClass("disk_limit", "The build wrote more, or a larger file, than it may."),
+    FailureClass("process_limit", "The build started more processes than it may."),
+    FailureClass("cpu_limit", "The build used more CPU time than it may."),
     FailureClass("rejected", "What came back is not a wheel we may publish."),
     # It may be the worker's memory rather than the project's appetite, so another try, elsewhere, is fair.
     FailureClass("out_of_memory", "The compiler ran out of memory on the worker.", infrastructure=True),
     FailureClass("fetch_failed", "The worker could not reach the index.", infrastructure=True),
     FailureClass("killed", "Something outside of the build ended it.", infrastructure=True),
     FailureClass("no_space", "The worker's disk was full.", infrastructure=True),
+    FailureClass("no_sandbox", "The worker could not shut the build in, so it did not build.", infrastructure=True),
     FailureClass("worker_fault", "The worker program itself failed.", infrastructure=True),
     FailureClass("worker_lost", "The worker went away and did not come back.", infrastructure=True),
 )
 
 KIND_TO_CLASS = {
     **{kind: kind for kind in ("upstream_gone", "fetch_failed", "hash_mismatch", "bad_sdist", "timeout", "silent")},
-    **{kind: kind for kind in ("log_limit", "killed", "no_wheel", "wheel_limit", "no_space")},
+    **{kind: kind for kind in ("log_limit", "killed", "no_wheel", "wheel_limit", "no_space", "no_sandbox")},
+    **{kind: kind for kind in ("memory_limit", "disk_limit", "process_limit", "cpu_limit")},
     "internal": "worker_fault",
 }
 """What the worker saw itself. The other kinds, `backend` and `requirements`, are told by the log."""

@@ -237,7 +237,7 @@ RULES: tuple[Rule, ...] = (
         CAUSE,
         "SyntaxError",
         r"SyntaxError: invalid syntax",
-        r"^\s*(?:\d+\s+)?(?:print\s+[^\s(=.]|exec\s+[^\s(=]|raise\s+[\w.]{1,100}\s*,|except\s[^:]{1,200},\s*\w+\s*:|"
+        r"^\s*+(?:\d++\s++)?+(?:print\s+[^\s(=.]|exec\s+[^\s(=]|raise\s+[\w.]{1,100}\s*,|except\s[^:]{1,200},\s*\w+\s*:|"
         r"[^#'\"]{0,200}<>|[^#'\"]{0,200}\bur['\"])",
     ),
     _rule("python2_syntax", CAUSE, "TabError", r"TabError: inconsistent use of tabs"),

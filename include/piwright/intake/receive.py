@@ -9,11 +9,12 @@ nobody names, never a row without its file.
 """
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from piwright.database.connection import Connection
 from piwright.intake import record, recorded
+from piwright.intake.appraisal import Appraised, appraise, held_reason
 from piwright.intake.examine import Verdict, examine
 from piwright.intake.limits import Limits
 from piwright.intake.record import NameTaken
@@ -21,7 +22,7 @@ from piwright.intake.recorded import Known, Order, Received
 from piwright.intake.retag import RetagError, next_build_number, retag
 from piwright.intake.store import FileStore, StoredLog
 from piwright.intake.untrusted import FileRefused, open_regular
-from piwright.intake.wheel_check import CheckedWheel, Wanted, WheelRejected, check_wheel
+from piwright.intake.wheel_check import Wanted, WheelRejected, check_wheel
 
 __all__ = ["Received", "receive_build"]
 
@@ -32,7 +33,7 @@ _MOST_RACES = 5
 class _Placed:
     """What became of the wheels of a build: new ones with names nobody has, and those that were there before."""
 
-    new: tuple[CheckedWheel, ...] = ()
+    new: tuple[Appraised, ...] = ()
     known: tuple[Known, ...] = ()
     superseded_by: str | None = None
 
@@ -62,16 +63,19 @@ def receive_build(
         connection.commit()
         if earlier is not None:
             return earlier
-        wanted = Wanted(order.project, order.version, tuple(order.tags))
-        verdict = examine(directory, wanted, limits)
-        stored_log = _store_log(store, directory / "log.txt", limits)
-        attempt = record.Attempt(job_id, attempt_number, batch_id, worker_id, stored_log)
-        for _ in range(_MOST_RACES):
-            # Another build may take the name between looking and recording; then it is looked up again.
-            try:
-                return _place_and_record(connection, order, attempt, verdict, wanted, store, limits)
-            except NameTaken:
-                connection.rollback()
+        wanted = Wanted(order.project, order.version, tuple(order.tags), order.architecture, order.libc)
+        with tempfile.TemporaryDirectory(prefix="piwright-wheels-") as folder:
+            scratch = Path(folder)
+            verdict = examine(directory, wanted, limits, corrected_in=scratch / "corrected")
+            stored_log = _store_log(store, directory / "log.txt", limits)
+            attempt = record.Attempt(job_id, attempt_number, batch_id, worker_id, stored_log)
+            for race in range(_MOST_RACES):
+                # Another build may take the name between looking and recording; then it is looked up again.
+                try:
+                    again = scratch / f"numbered-{race}"
+                    return _place_and_record(connection, order, attempt, verdict, wanted, store, limits, again)
+                except NameTaken:
+                    connection.rollback()
         raise RuntimeError(f"the wheel of job {job_id} found its name taken {_MOST_RACES} times in a row")
     except BaseException:
         connection.rollback()
@@ -86,22 +90,22 @@ def _place_and_record(
     wanted: Wanted,
     store: FileStore,
     limits: Limits,
+    scratch: Path,
 ) -> Received:
-    with tempfile.TemporaryDirectory(prefix="piwright-retag-") as scratch:
-        placed = _Placed()
-        try:
-            placed = _place(connection, order, verdict.wheels, wanted, Path(scratch), limits)
-        except (WheelRejected, RetagError) as error:
-            verdict = verdict.rejected("it cannot be given a new build number", str(error))
-        for wheel in placed.new:
-            if store.put_wheel(wheel.path, wheel.filename).sha256 != wheel.sha256:
-                raise RuntimeError(f"{wheel.filename} changed while it was stored")
-        if verdict.failure is None:
-            received = record.record_built(
-                connection, order, attempt, verdict, placed.new, placed.known, placed.superseded_by
-            )
-        else:
-            received = record.record_failed(connection, order, attempt, verdict)
+    placed = _Placed()
+    try:
+        placed = _place(connection, order, verdict, wanted, scratch, limits)
+    except (WheelRejected, RetagError) as error:
+        verdict = verdict.rejected("it cannot be given a new build number", str(error))
+    for wheel in (each.wheel for each in placed.new):
+        if store.put_wheel(wheel.path, wheel.filename).sha256 != wheel.sha256:
+            raise RuntimeError(f"{wheel.filename} changed while it was stored")
+    if verdict.failure is None:
+        received = record.record_built(
+            connection, order, attempt, verdict, placed.new, placed.known, placed.superseded_by
+        )
+    else:
+        received = record.record_failed(connection, order, attempt, verdict)
     connection.commit()
     return received
 
@@ -109,28 +113,30 @@ def _place_and_record(
 def _place(
     connection: Connection,
     order: Order,
-    wheels: tuple[CheckedWheel, ...],
+    verdict: Verdict,
     wanted: Wanted,
     scratch: Path,
     limits: Limits,
 ) -> _Placed:
     """Find each wheel its name. A file once published never changes, so a rebuild needs another."""
-    new: list[CheckedWheel] = []
+    new: list[Appraised] = []
     known: list[Known] = []
     superseded_by: str | None = None
-    for number, wheel in enumerate(wheels):
+    imports = held_reason(verdict.smoke) is None
+    for number, wheel in enumerate(verdict.wheels):
         existing = recorded.find_wheel(connection, order, wheel)
         if existing is None:
-            new.append(wheel)
+            new.append(appraise(connection, order, wheel, verdict.smoke))
         elif existing.sha256 == wheel.sha256 and not existing.removed:
             known.append(existing)
-        elif order.forced or existing.removed:
+        elif order.forced or existing.removed or (existing.held_by_us and imports):
             taken = recorded.wheel_names(connection, order, wheel)
             path = retag(wheel.path, next_build_number(taken), scratch / str(number))
-            new.append(check_wheel(path, wanted, limits))
+            rebuilt = replace(check_wheel(path, wanted, limits), corrections=wheel.corrections, widened=wheel.widened)
+            new.append(appraise(connection, order, rebuilt, verdict.smoke))
         else:
             known.append(existing)
-            if existing.job_id != order.job_id:
+            if existing.job_id != order.job_id and existing.held_reason is None:
                 superseded_by = existing.filename
     return _Placed(tuple(new), tuple(known), superseded_by)
 

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from piwright.database.connection import Connection, Json, fetch_one
+from piwright.database.connection import Connection, Json, fetch_all, fetch_one
+from piwright.intake.appraisal import Appraised
 from piwright.intake.examine import Verdict
 from piwright.intake.recorded import Known, Order, Received, find_recorded
 from piwright.intake.store import StoredLog
@@ -23,11 +24,12 @@ _SETTLED = ("built", "superseded", "removed")
 _ATTEMPT = """
 INSERT INTO attempt (
     job_id, number, batch_id, worker_id, outcome, failure_class, message, evidence_line, evidence_text, captured,
-    started_at, finished_at, phases, peak_memory_bytes, log_path, log_sha256, log_bytes, environment)
+    started_at, finished_at, phases, peak_memory_bytes, log_path, log_sha256, log_bytes, environment,
+    smoke, sandbox, connections)
 VALUES (
     %(job)s, %(number)s, %(batch)s, %(worker)s, %(outcome)s, %(failure_class)s, %(message)s, %(line)s, %(text)s,
     %(captured)s, %(started)s, %(finished)s, %(phases)s, %(memory)s, %(log_path)s, %(log_sha256)s, %(log_bytes)s,
-    %(environment)s)
+    %(environment)s, %(smoke)s, %(sandbox)s, %(connections)s)
 ON CONFLICT (job_id, number) DO NOTHING
 RETURNING attempt_id
 """
@@ -35,8 +37,9 @@ RETURNING attempt_id
 # The unique name is the last word on a race: the loser sees no row and looks again.
 _WHEEL = """
 INSERT INTO wheel (
-    attempt_id, release_id, filename, sha256, size, tags, build_tag, requires_python, metadata_sha256, built_at)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+    attempt_id, release_id, filename, sha256, size, tags, build_tag, requires_python, metadata_sha256, built_at,
+    apt_packages, facts, note, held_reason)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 ON CONFLICT (filename) DO NOTHING
 RETURNING wheel_id
 """
@@ -51,7 +54,7 @@ WHERE job_id = %(job)s
 
 # wheel_attempt by way of attempt_job_id_number_key.
 _HAS_WHEEL = """
-SELECT 1 FROM attempt a JOIN wheel w USING (attempt_id) WHERE a.job_id = %s AND w.removed_at IS NULL LIMIT 1
+SELECT w.wheel_id FROM attempt a JOIN wheel w USING (attempt_id) WHERE a.job_id = %s AND w.removed_at IS NULL
 """
 
 # job_release_id_target_id_key. A pure wheel serves every target that accepts one of its tags; one that was compiled
@@ -67,6 +70,27 @@ WHERE job_id IN (
     FOR UPDATE OF j SKIP LOCKED
 )
 """
+
+# By primary key. What we hold ourselves imports here after all: the same bytes serve another target as well.
+_LET_GO = """
+UPDATE wheel SET held_reason = NULL
+WHERE wheel_id = ANY (%s) AND held_reason IS NOT NULL AND held_by IS NULL RETURNING filename
+"""
+
+_HELD = (
+    "SELECT filename, held_reason FROM wheel WHERE wheel_id = ANY (%s) AND held_reason IS NOT NULL ORDER BY wheel_id"
+)
+
+# job_release_id_target_id_key. Such a reason begins with the name of the wheel that is held.
+_NOT_HELD_ANY_MORE = """
+UPDATE job SET reason = NULL, changed_at = now()
+WHERE job_id IN (
+    SELECT job_id FROM job WHERE release_id = %(release)s AND state = 'built' AND starts_with(reason, %(filename)s)
+    ORDER BY job_id FOR UPDATE SKIP LOCKED
+)
+"""
+
+_MOST_CONNECTIONS = (1 << 31) - 1
 
 
 class NameTaken(Exception):
@@ -91,9 +115,10 @@ def record_failed(connection: Connection, order: Order, attempt: Attempt, verdic
     if begun.earlier is not None:
         return begun.earlier
     retry = begun.owned and verdict.failure.infrastructure and attempt.number < MOST_ATTEMPTS
-    if begun.owned and not order.forced and fetch_one(connection, _HAS_WHEEL, (order.job_id,)):
+    serving = [] if order.forced or not begun.owned else fetch_all(connection, _HAS_WHEEL, (order.job_id,))
+    if serving:
         retry = False  # a batch that had lost the job brought its wheel after all
-        _set_job(connection, attempt, "built", None)
+        _set_job(connection, attempt, "built", _why_held(connection, [row.wheel_id for row in serving]))
     elif begun.owned:
         reason = f"{verdict.failure.failure_class}: {verdict.message or verdict.failure.meaning}"
         _set_job(connection, attempt, "waiting" if retry else "failed", reason)
@@ -105,11 +130,14 @@ def record_built(
     order: Order,
     attempt: Attempt,
     verdict: Verdict,
-    new: Sequence[CheckedWheel],
+    new: Sequence[Appraised],
     known: Sequence[Known],
     superseded_by: str | None,
 ) -> Received:
     """Record an attempt that built: `new` wheels get rows, `known` ones have theirs.
+
+    A wheel that is held serves nobody but its own job, which says so. A known one that we hold because it did not
+    import elsewhere is offered once it imports here.
 
     `superseded_by` names a published file of another job that these wheels would have replaced. Raises `NameTaken`.
     """
@@ -118,17 +146,21 @@ def record_built(
         return begun.earlier
     if begun.settled:
         return Received("built", None, False, ())
-    inserted = tuple(_insert_wheel(connection, order, begun.attempt_id, verdict, wheel) for wheel in new)
+    inserted = tuple(_insert_wheel(connection, order, begun.attempt_id, verdict, each) for each in new)
+    serving = inserted + tuple(each.wheel_id for each in known)
+    let_go = _let_go(connection, order, serving, verdict)
     if begun.owned and superseded_by is not None and not new:
         reason = f"{superseded_by} is published already with other content, and a published file never changes"
         _set_job(connection, attempt, "superseded", reason)
     elif begun.owned:
-        _set_job(connection, attempt, "built", None)
-    if inserted:
-        _settle_others(connection, order, new)
+        _set_job(connection, attempt, "built", _why_held(connection, serving))
+    offered = [each.wheel for each in new if each.held_reason is None]
+    if offered or let_go:
+        # One the project itself meant for this platform only says nothing about what it builds on others.
+        _settle_others(connection, order, [wheel for wheel in offered if not wheel.widened])
         statement = "UPDATE project SET stale_since = coalesce(stale_since, now()) WHERE project_id = %s"
         _execute(connection, statement, (order.project_id,))
-    return Received("built", None, False, inserted + tuple(each.wheel_id for each in known))
+    return Received("built", None, False, serving)
 
 
 @dataclass(frozen=True)
@@ -158,7 +190,7 @@ def _begin(connection: Connection, attempt: Attempt, verdict: Verdict) -> _Begun
 
 
 def _insert_attempt(connection: Connection, attempt: Attempt, verdict: Verdict) -> int | None:
-    failure, log = verdict.failure, attempt.log
+    failure, log, tried = verdict.failure, attempt.log, verdict.connections
     values = {
         "job": attempt.job_id,
         "number": attempt.number,
@@ -177,24 +209,45 @@ def _insert_attempt(connection: Connection, attempt: Attempt, verdict: Verdict) 
         "log_path": log and log.path,
         "log_sha256": log and log.sha256,
         "log_bytes": log and log.bytes,
-        "environment": Json(verdict.environment),
+        "environment": Json(verdict.environment | ({"connections": tried} if tried else {})),
+        "smoke": verdict.smoke and Json(dataclasses.asdict(verdict.smoke)),
+        "sandbox": verdict.sandbox and Json(verdict.sandbox),
+        "connections": tried and min(tried["outside"] + tried["lookups"], _MOST_CONNECTIONS),
     }
     row = fetch_one(connection, _ATTEMPT, values)
     return row and int(row.attempt_id)
 
 
-def _insert_wheel(connection: Connection, order: Order, attempt_id: int, verdict: Verdict, wheel: CheckedWheel) -> int:
+def _insert_wheel(connection: Connection, order: Order, attempt_id: int, verdict: Verdict, new: Appraised) -> int:
+    wheel = new.wheel
     row = fetch_one(
         connection,
         _WHEEL,
         (
             *(attempt_id, order.release_id, wheel.filename, wheel.sha256, wheel.size, list(wheel.tags)),
             *(wheel.build_tag, wheel.requires_python, wheel.metadata_sha256, verdict.finished),
+            *(list(new.apt_packages), Json(new.facts), new.note, new.held_reason),
         ),
     )
     if row is None:
         raise NameTaken(wheel.filename)
     return int(row.wheel_id)
+
+
+def _let_go(connection: Connection, order: Order, wheel_ids: Sequence[int], verdict: Verdict) -> bool:
+    """Offer what we held and what this very build imported; True if there was any."""
+    if verdict.smoke is None or verdict.smoke.outcome != "imported":
+        return False
+    rows = fetch_all(connection, _LET_GO, (list(wheel_ids),))
+    for row in rows:
+        _execute(connection, _NOT_HELD_ANY_MORE, {"release": order.release_id, "filename": row.filename})
+    return bool(rows)
+
+
+def _why_held(connection: Connection, wheel_ids: Sequence[int]) -> str | None:
+    """Why what was built is not offered, if it is not."""
+    held = fetch_one(connection, _HELD, (list(wheel_ids),))
+    return f"{held.filename} is held: {held.held_reason}" if held else None
 
 
 def _set_job(connection: Connection, attempt: Attempt, state: str, reason: str | None) -> None:

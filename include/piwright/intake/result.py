@@ -30,9 +30,19 @@ Scalar = str | Annotated[int, Meta(ge=-(1 << 53), le=1 << 53)] | float | bool | 
 Kind = Literal[
     "upstream_gone", "fetch_failed", "hash_mismatch", "bad_sdist", "requirements", "backend", "timeout", "silent",
     "log_limit", "killed", "no_wheel", "wheel_limit", "no_space", "internal",
+    "memory_limit", "process_limit", "disk_limit", "cpu_limit", "no_sandbox",
 ]  # fmt: skip
 FAILURE_KINDS: tuple[str, ...] = get_args(Kind)
 """What a worker can say went wrong; `intake.failures` finds the class from it and the log."""
+
+SandboxKind = Literal["bubblewrap", "none"]
+MemoryMeans = Literal["cgroup2", "cgroup1", "watchdog"]
+ProcessMeans = Literal["cgroup2", "cgroup1", "rlimit", "watchdog"]
+SpaceMeans = Literal["tmpfs", "disk", "none"]
+
+SmokeOutcome = Literal["imported", "needs_package", "needs_hardware", "broken", "untested"]
+SMOKE_OUTCOMES: tuple[str, ...] = get_args(SmokeOutcome)
+"""What a try to import a wheel can come to. Only a `broken` one is held back."""
 
 
 class ResultError(ValueError):
@@ -49,7 +59,11 @@ class Failure:
 
 @dataclass(frozen=True)
 class Phase:
-    """A step of a build: when, for how long, how much memory, and from which to which byte of the log."""
+    """A step of a build: when, for how long, how much memory, and from which to which byte of the log.
+
+    CPU time in seconds; `fetched_bytes` came over the network, `scratch_bytes` were written to the build's own files.
+    A name may repeat.
+    """
 
     name: Annotated[str, Meta(pattern=r"\A[a-z][a-z_]{0,31}\Z")]
     started: Moment
@@ -57,6 +71,9 @@ class Phase:
     peak_memory_bytes: Bytes | None = None
     log_start: Bytes | None = None
     log_end: Bytes | None = None
+    cpu_seconds: Annotated[float, Meta(ge=0, le=1e10)] | None = None
+    fetched_bytes: Bytes | None = None
+    scratch_bytes: Bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +94,43 @@ class ClaimedWheel:
 
 
 @dataclass(frozen=True)
+class Sandbox:
+    """What was in force around a build: the kind of sandbox, and the means that bounded memory, processes and space."""
+
+    kind: SandboxKind
+    memory: MemoryMeans
+    processes: ProcessMeans
+    space: SpaceMeans
+
+
+@dataclass(frozen=True)
+class Connections:
+    """How often a build tried to reach something while there was no network."""
+
+    outside: Bytes
+    loopback: Bytes
+    lookups: Bytes
+
+
+@dataclass(frozen=True)
+class SmokeModule:
+    """A top-level module of a wheel and what its import came to."""
+
+    name: Annotated[str, Meta(max_length=250)]
+    outcome: SmokeOutcome
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Smoke:
+    """What the worker says became of importing the wheel it built. `broken` does not make the build a failed one."""
+
+    outcome: SmokeOutcome
+    detail: str = ""
+    modules: Annotated[tuple[SmokeModule, ...], Meta(max_length=1000)] = ()
+
+
+@dataclass(frozen=True)
 class BuildResult:
     """One build, as its worker tells it. Times are aware and in UTC, memory and sizes in bytes."""
 
@@ -86,11 +140,14 @@ class BuildResult:
     failure: Failure | None
     started: Moment
     finished: Moment
-    phases: Annotated[tuple[Phase, ...], Meta(max_length=64)]
+    phases: Annotated[tuple[Phase, ...], Meta(max_length=256)]
     log: Log
     wheels: Annotated[tuple[ClaimedWheel, ...], Meta(max_length=64)]
     peak_memory_bytes: Bytes | None = None
     environment: Annotated[dict[str, Scalar | list[Scalar]], Meta(max_length=100)] = field(default_factory=dict)
+    sandbox: Sandbox | None = None
+    connections: Connections | None = None
+    smoke: Smoke | None = None
 
 
 def read_result(path: Path, build: str, limits: Limits | None = None) -> BuildResult:
@@ -127,6 +184,9 @@ def _check_outcome(result: BuildResult) -> None:
         raise ResultError("result.json: outcome is 'built', yet wheels is empty")
     if result.outcome == "failed" and result.failure is None:
         raise ResultError("result.json: outcome is 'failed', yet failure is null")
+    smoke = result.smoke
+    if smoke is not None and smoke.outcome != "broken" and any(each.outcome == "broken" for each in smoke.modules):
+        raise ResultError(f"result.json: smoke.outcome is {smoke.outcome!r}, yet one of smoke.modules is 'broken'")
 
 
 def _check_times(result: BuildResult, now: datetime) -> None:
@@ -155,8 +215,16 @@ def _with_clean_texts(result: BuildResult) -> BuildResult:
         phases=phases,
         started=_utc(result.started),
         finished=_utc(result.finished),
+        smoke=result.smoke and _clean_smoke(result.smoke),
         environment={clean_text(name, 100): _clean_value(value) for name, value in result.environment.items()},
     )
+
+
+def _clean_smoke(smoke: Smoke) -> Smoke:
+    modules = tuple(
+        SmokeModule(clean_text(each.name, 250), each.outcome, clean_text(each.detail, 500)) for each in smoke.modules
+    )
+    return Smoke(smoke.outcome, clean_text(smoke.detail, 1000), modules)
 
 
 def _utc(moment: datetime) -> datetime:

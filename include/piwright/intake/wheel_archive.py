@@ -15,41 +15,26 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from piwright.intake.limits import Limits
 from piwright.intake.untrusted import FileRefused, clean_text, open_regular
-from piwright.intake.wheel_members import ENCRYPTED, UNICODE_PATH, extra_fields, judge_member, judge_names
+from piwright.intake.wheel_members import judge_member, judge_names
+from piwright.intake.zip_directory import DirectoryDamaged, Entry, read_directory
+from piwright.intake.zip_survey import Member, survey
 
 _CHUNK = 1 << 16
 _MOST_REASONS = 20
 _END = struct.Struct("<4s4H2LH")  # end of central directory
-_LOCAL = struct.Struct("<4s5H3L2H")  # local file header
-_SIZES_FOLLOW, _UTF8 = 0x8, 0x800  # bits of a member's flags
-_ZIP64 = 0x0001
-_WITHIN_32_BITS = 0xFFFFFFFF
 
 
 class ArchiveRejected(ValueError):
     """A zip that is not taken; `reasons` has one sentence for each thing that is wrong."""
 
     def __init__(self, *reasons: str) -> None:
-        super().__init__("; ".join(reasons))
         self.reasons = tuple(clean_text(reason, 300) for reason in reasons[:_MOST_REASONS])
-
-
-@dataclass(frozen=True)
-class Member:
-    """A file in the archive: where its data lies, packed and unpacked bytes, how it is packed, its CRC-32."""
-
-    name: str
-    start: int
-    packed: int
-    size: int
-    method: int
-    crc: int
+        super().__init__("; ".join(self.reasons))
 
 
 class Archive:
@@ -122,17 +107,32 @@ def open_archive(path: Path, limits: Limits) -> Iterator[Archive]:
     except FileRefused as error:
         raise ArchiveRejected(str(error)) from None
     with stream:
-        directory_start = _read_end(stream, limits)
         try:
-            zip_file = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, NotImplementedError, UnicodeError, ValueError, struct.error):
-            raise ArchiveRejected("its central directory is damaged") from None
-        with zip_file:
-            infos = zip_file.infolist()
-            _refuse(_judge_sizes(infos, stream.seek(0, 2), limits))
-            _refuse([reason for info in infos for reason in judge_member(info)])
-            _refuse(judge_names(infos))
-            yield Archive(stream, zip_file, _survey(stream, infos, directory_start))
+            directory_start, entries = _read_directory(stream, limits)
+            _refuse(_judge_sizes(entries, stream.seek(0, 2), limits))
+            _refuse([reason for entry in entries for reason in judge_member(entry)])
+            _refuse(judge_names(entries))
+            members = survey(stream, entries, directory_start)
+        except DirectoryDamaged as error:
+            raise ArchiveRejected(str(error)) from None
+        with _open_zip_file(path, entries) as zip_file:
+            yield Archive(stream, zip_file, members)
+
+
+def _open_zip_file(path: Path, entries: list[Entry]) -> zipfile.ZipFile:
+    """The archive as `zipfile` and those built on it see it: the same members, or it is refused."""
+    try:
+        zip_file = zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, NotImplementedError, UnicodeError, ValueError, struct.error):
+        raise ArchiveRejected("its central directory is damaged") from None
+    seen = [
+        (info.filename, info.header_offset, info.compress_size, info.file_size, info.CRC)
+        for info in zip_file.infolist()
+    ]
+    if seen != [(entry.name, entry.start, entry.packed, entry.size, entry.crc) for entry in entries]:
+        zip_file.close()
+        raise ArchiveRejected("its central directory can be read in two ways")
+    return zip_file
 
 
 def _refuse(reasons: list[str]) -> None:
@@ -140,8 +140,8 @@ def _refuse(reasons: list[str]) -> None:
         raise ArchiveRejected(*reasons)
 
 
-def _read_end(stream: BinaryIO, limits: Limits) -> int:
-    """Where the central directory starts, once it is certain that there is one way to read the end of the file."""
+def _read_directory(stream: BinaryIO, limits: Limits) -> tuple[int, list[Entry]]:
+    """Where the central directory starts and what is in it, if there is one way to read the end of the file."""
     size = stream.seek(0, 2)
     stream.seek(max(0, size - _END.size - 20))
     tail = stream.read()
@@ -156,79 +156,16 @@ def _read_end(stream: BinaryIO, limits: Limits) -> int:
         raise ArchiveRejected("it has bytes before, after or inside the archive that belong to nothing")
     if entries > limits.members:
         raise ArchiveRejected(f"it has {entries} members; at most {limits.members} are accepted")
-    # Each entry takes 46 bytes and its name; a directory with more entries than it admits is caught here too.
     if length > limits.directory_bytes or length < 46 * entries:
         raise ArchiveRejected(f"its central directory has {length} bytes for {entries} members")
-    return int(start)
+    stream.seek(start)
+    return start, read_directory(stream.read(length), entries)
 
 
-def _judge_sizes(infos: list[zipfile.ZipInfo], size: int, limits: Limits) -> list[str]:
-    if len(infos) > limits.members:
-        return [f"it has {len(infos)} members; at most {limits.members} are accepted"]
-    unpacked = sum(info.file_size for info in infos)
+def _judge_sizes(entries: list[Entry], size: int, limits: Limits) -> list[str]:
+    unpacked = sum(entry.size for entry in entries)
     if unpacked > limits.unpacked_bytes:
         return [f"it unpacks to {unpacked} bytes; at most {limits.unpacked_bytes} are accepted"]
     if unpacked > max(limits.ratio_free_bytes, limits.ratio * size):
         return [f"it is a bomb: {size} bytes unpack to {unpacked}"]
     return []
-
-
-def _survey(stream: BinaryIO, infos: list[zipfile.ZipInfo], directory_start: int) -> dict[str, Member]:
-    """Walk the members from the first byte on: each starts where the last one ends and says what the directory says."""
-    members: dict[str, Member] = {}
-    position = 0
-    for info in sorted(infos, key=lambda each: each.header_offset):
-        if info.header_offset != position:
-            raise ArchiveRejected(f"{info.filename!r} overlaps another member or follows bytes that belong to nothing")
-        start = _check_local_header(stream, info)
-        position = start + info.compress_size
-        if position > directory_start:
-            raise ArchiveRejected(f"{info.filename!r} reaches into the central directory")
-        if info.flag_bits & _SIZES_FOLLOW:
-            position += _data_descriptor_length(stream, position, info)
-        if not info.is_dir():
-            members[info.filename] = Member(
-                info.filename, start, info.compress_size, info.file_size, info.compress_type, info.CRC
-            )
-    if position != directory_start:
-        raise ArchiveRejected("it has bytes between the last member and the central directory that belong to nothing")
-    return members
-
-
-def _check_local_header(stream: BinaryIO, info: zipfile.ZipInfo) -> int:
-    """Where the data of a member starts. Raises `ArchiveRejected` unless its local header agrees with the directory."""
-    stream.seek(info.header_offset)
-    raw = stream.read(_LOCAL.size)
-    if len(raw) < _LOCAL.size or not raw.startswith(b"PK\x03\x04"):
-        raise ArchiveRejected(f"{info.filename!r} has no local header where the directory says")
-    _, _, flags, method, _, _, crc, packed, size, name_length, extra_length = _LOCAL.unpack(raw)
-    name = stream.read(name_length)
-    extra = stream.read(extra_length)
-    encoding = "utf-8" if info.flag_bits & _UTF8 else "cp437"
-    agrees = (
-        (flags ^ info.flag_bits) & (ENCRYPTED | _SIZES_FOLLOW | _UTF8) == 0
-        and method == info.compress_type
-        and name == info.orig_filename.encode(encoding, "replace")
-    )
-    if not flags & _SIZES_FOLLOW:
-        wide = next((field for kind, field in extra_fields(extra) if kind == _ZIP64 and len(field) >= 16), None)
-        if wide is not None and _WITHIN_32_BITS in (packed, size):
-            size, packed = struct.unpack_from("<2Q", wide)
-        agrees = agrees and (crc, packed, size) == (info.CRC, info.compress_size, info.file_size)
-    if not agrees or any(kind == UNICODE_PATH for kind, _ in extra_fields(extra)):
-        raise ArchiveRejected(f"{info.filename!r} has a local header that says other than the central directory")
-    return stream.tell()
-
-
-def _data_descriptor_length(stream: BinaryIO, position: int, info: zipfile.ZipInfo) -> int:
-    """Bytes of the CRC and sizes that follow the data of a member written as a stream; four forms are in use."""
-    stream.seek(position)
-    raw = stream.read(24)
-    for layout in ("<4x3L", "<4xL2Q", "<3L", "<L2Q"):
-        length = struct.calcsize(layout)
-        signed = "4x" in layout
-        if len(raw) < length or (signed and not raw.startswith(b"PK\x07\x08")):
-            continue
-        if struct.unpack_from(layout, raw) == (info.CRC, info.compress_size, info.file_size):
-            return length
-    raise ArchiveRejected(f"{info.filename!r} is followed by other sizes than the central directory has")

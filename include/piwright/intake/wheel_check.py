@@ -1,8 +1,9 @@
 """Decides whether a wheel that a worker sent back may be published.
 
     wanted = Wanted(project="spidev", version="3.6", tags=target_tags)
-    checked = check_wheel(path, wanted, Limits())
+    checked = check_wheel(path, wanted, Limits(), corrected_in=scratch)
     checked.sha256, checked.tags, checked.requires_python
+    checked.corrections         # what its tags said wrongly, or could have said; `path` is the corrected file then
 
 The file comes from a stranger's build on a machine that is not believed. Everything the index will say about it is
 recomputed from its bytes, and everything an installer relies on is checked first; the rest of what may be inside is
@@ -11,47 +12,32 @@ for the installer's own eyes. `WheelRejected` carries every reason found.
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
-from packaging.tags import Tag
-from packaging.utils import (
-    InvalidName,
-    InvalidWheelFilename,
-    NormalizedName,
-    canonicalize_name,
-    parse_wheel_filename,
-)
+from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from piwright.intake.elf_members import ElfLimits, Objects, read_objects
+from piwright.intake.elf_summary import summarise
 from piwright.intake.limits import Limits
+from piwright.intake.platform_tags import judge_tags
+from piwright.intake.retag import RetagError, retag
+from piwright.intake.tag_set import TagSet
+from piwright.intake.tag_verdict import Claim, Site, Verdict
 from piwright.intake.untrusted import clean_text, open_regular
 from piwright.intake.wheel_archive import Archive, ArchiveRejected, open_archive
+from piwright.intake.wheel_layout import judge_layout
 from piwright.intake.wheel_metadata import WheelTextError, parse_metadata, parse_wheel_info
+from piwright.intake.wheel_name import FileName, Wanted, WheelRejected, judge_file_name, parse_file_name
 from piwright.intake.wheel_record import check_record
 
-_PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]{0,239}\.whl")
+__all__ = ["CheckedWheel", "Wanted", "WheelRejected", "check_wheel"]
+
 _BUILD = re.compile(r"([0-9]{1,9})([A-Za-z0-9_.]*)")
-_SCHEMES = frozenset({"purelib", "platlib", "headers", "scripts", "data"})
+_PURELIB = re.compile(rb"^root-is-purelib[ \t]*:[ \t]*true[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
 _MOST_REASONS = 20
-_MOST_TAGS = 500
-
-
-class WheelRejected(ValueError):
-    """A wheel that is not published; `reasons` has one sentence for each thing that is wrong."""
-
-    def __init__(self, reasons: tuple[str, ...]) -> None:
-        super().__init__("; ".join(reasons))
-        self.reasons = reasons
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What was asked for: normalised project name, version, and the tags the target can install, best first."""
-
-    project: str
-    version: str
-    tags: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -59,7 +45,11 @@ class CheckedWheel:
     """A wheel that may be published, as its bytes say it is.
 
     `tags` are written out one by one and sorted; `build_tag` is "" or a number with an optional suffix; `metadata` is
-    the METADATA member, byte for byte.
+    the METADATA member, byte for byte. `received_sha256` and `received_size` are of the file as it came; `corrections`
+    say why `path` is another one. `elf` is a summary of its objects, ready for JSON; `needed` are the sonames it wants
+    from the system. `needs_distribution`: several Pythons and distributions could install it by its name, and not all
+    would have what it needs: it belongs into this target's index only. `widened`: the project itself promised it for one
+    platform only, so it must not keep other targets from building theirs.
     """
 
     path: Path
@@ -71,71 +61,99 @@ class CheckedWheel:
     requires_python: str | None
     metadata: bytes
     metadata_sha256: str
+    received_sha256: str
+    received_size: int
+    corrections: tuple[str, ...] = ()
+    elf: dict[str, Any] = field(default_factory=dict)
+    needed: tuple[str, ...] = ()
+    needs_distribution: bool = False
+    widened: bool = False
 
 
-@dataclass(frozen=True)
-class _FileName:
-    project: NormalizedName
-    version: Version
-    build: str
-    tags: frozenset[Tag]
-
-
-def check_wheel(path: Path, wanted: Wanted, limits: Limits | None = None) -> CheckedWheel:
+def check_wheel(
+    path: Path, wanted: Wanted, limits: Limits | None = None, corrected_in: Path | None = None
+) -> CheckedWheel:
     """Check the wheel at `path`, whose last part is the name it would be published under.
 
-    Time and memory are bounded by `limits`, whatever the file is. Raises `WheelRejected`.
+    Tags that are wrong, and tags that could say more, are corrected in a copy in the directory `corrected_in`. Without
+    one a wheel whose tags are untrue is refused, and one that only could say more is taken as it is. Time and memory
+    are bounded by `limits`, whatever the file is. Raises `WheelRejected`.
     """
     limits = limits or Limits()
-    name = _parse_file_name(path.name)
-    reasons = _judge_file_name(name, wanted)
+    checked, verdict = _check(path, wanted, limits)
+    if checked.tags == verdict.tags.each():
+        return checked
+    if corrected_in is None:
+        if verdict.untrue:
+            raise WheelRejected(_cleaned(verdict.corrections))
+        return checked
+    try:
+        corrected = retag(path, None, corrected_in, tags=verdict.tags, purelib=verdict.purelib)
+    except RetagError as error:
+        raise WheelRejected(_cleaned((*verdict.corrections, str(error)))) from None
+    again, settled = _check(corrected, wanted, limits)
+    if settled.untrue:
+        raise WheelRejected(_cleaned((*verdict.corrections, *settled.corrections)))
+    return replace(
+        again,
+        received_sha256=checked.sha256,
+        received_size=checked.size,
+        corrections=_cleaned(verdict.corrections),
+        widened=verdict.widened,
+    )
+
+
+def _check(path: Path, wanted: Wanted, limits: Limits) -> tuple[CheckedWheel, Verdict]:
+    name = parse_file_name(path.name)
+    reasons = judge_file_name(name, wanted)
     if reasons:
         raise WheelRejected(tuple(reasons))
     try:
         with open_archive(path, limits) as archive:
-            checked = _check_content(path, name, archive, limits)
+            checked, purelib = _check_content(path, name, archive, limits)
+            objects = read_objects(archive, ElfLimits())
+            sourceless = _has_sourceless(archive)
     except (ArchiveRejected, WheelTextError) as error:
         raise WheelRejected(getattr(error, "reasons", None) or (clean_text(str(error), 500),)) from None
-    return checked
+    claim = Claim(TagSet.parse("-".join(path.stem.split("-")[-3:])), purelib, sourceless)
+    return _with_verdict(checked, claim, objects, wanted)
 
 
-def _parse_file_name(filename: str) -> _FileName:
-    shown = clean_text(filename, 250)
-    if not _PLAIN_NAME.fullmatch(filename):
-        raise WheelRejected((f"{shown!r} is no wheel's file name",))
-    try:
-        project, version, build, tags = parse_wheel_filename(filename)
-    except (InvalidWheelFilename, InvalidVersion, InvalidName, ValueError) as error:
-        raise WheelRejected((clean_text(str(error), 300),)) from None
-    if len(tags) > _MOST_TAGS:
-        raise WheelRejected((f"{shown!r} stands for {len(tags)} tags; at most {_MOST_TAGS} are accepted",))
-    return _FileName(project, version, "".join(map(str, build)), tags)
+def _with_verdict(
+    checked: CheckedWheel, claim: Claim, objects: Objects, wanted: Wanted
+) -> tuple[CheckedWheel, Verdict]:
+    verdict = judge_tags(claim, objects, Site(wanted.architecture, wanted.python, wanted.libc))
+    if verdict.reasons:
+        raise WheelRejected(_cleaned(verdict.reasons))
+    if not set(verdict.tags.each()) & set(wanted.tags):
+        lost = f"it would have to be tagged {verdict.tags}, which the target cannot install"
+        raise WheelRejected(_cleaned((*verdict.corrections, lost)))
+    checked = replace(
+        checked,
+        elf=summarise(verdict),
+        needed=verdict.needed,
+        needs_distribution=verdict.needs_distribution,
+    )
+    return checked, verdict
 
 
-def _judge_file_name(name: _FileName, wanted: Wanted) -> list[str]:
-    reasons = []
-    if name.project != canonicalize_name(wanted.project):
-        reasons.append(f"it is a wheel of {name.project}; {wanted.project} was asked for")
-    # `==` on purpose: 1.0 and 1.0.0 are one version to every installer; a local part makes another.
-    if name.version != Version(wanted.version):
-        reasons.append(f"it has version {name.version}; {wanted.version} was asked for")
-    tags = sorted(map(str, name.tags))
-    if not set(tags) & set(wanted.tags):
-        reasons.append(f"the target can install none of its tags: {', '.join(tags[:10])}")
-        return reasons
-    # One tag the target knows must not carry others along: a Pi cannot vouch for a wheel of another system.
-    platforms = {tag.rpartition("-")[2] for tag in wanted.tags} | {"any"}
-    if foreign := sorted({tag.platform for tag in name.tags} - platforms):
-        reasons.append(f"it claims platforms the target does not have: {', '.join(foreign[:10])}")
-    return reasons
+def _cleaned(reasons: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(clean_text(reason, 500) for reason in reasons[:_MOST_REASONS])
 
 
-def _check_content(path: Path, name: _FileName, archive: Archive, limits: Limits) -> CheckedWheel:
+def _has_sourceless(archive: Archive) -> bool:
+    """Bytecode that stands for a module by itself; in __pycache__ it is a copy."""
+    return any(name.endswith(".pyc") and "/__pycache__/" not in f"/{name}" for name in archive.members)
+
+
+def _check_content(path: Path, name: FileName, archive: Archive, limits: Limits) -> tuple[CheckedWheel, bool]:
+    """What its members say, and whether WHEEL says purelib."""
     dist_info = _find_dist_info(archive, name)
     metadata = _read_needed(archive, f"{dist_info}/METADATA", limits.metadata_bytes)
-    info = parse_wheel_info(_read_needed(archive, f"{dist_info}/WHEEL", limits.wheel_info_bytes))
+    wheel_info = _read_needed(archive, f"{dist_info}/WHEEL", limits.wheel_info_bytes)
+    info = parse_wheel_info(wheel_info)
     parsed = parse_metadata(metadata)
-    reasons = _judge_layout(archive, dist_info)
+    reasons = judge_layout(archive, dist_info)
     if parsed.name != name.project:
         reasons.append(f"METADATA says the name is {parsed.name}, the file name says {name.project}")
     if parsed.version != name.version:
@@ -149,7 +167,7 @@ def _check_content(path: Path, name: _FileName, archive: Archive, limits: Limits
     if reasons:
         raise WheelRejected(tuple(clean_text(reason, 500) for reason in reasons[:_MOST_REASONS]))
     sha256, size = _digest(path, limits)
-    return CheckedWheel(
+    checked = CheckedWheel(
         path=path,
         filename=path.name,
         sha256=sha256,
@@ -159,10 +177,13 @@ def _check_content(path: Path, name: _FileName, archive: Archive, limits: Limits
         requires_python=parsed.requires_python,
         metadata=metadata,
         metadata_sha256=hashlib.sha256(metadata).hexdigest(),
+        received_sha256=sha256,
+        received_size=size,
     )
+    return checked, _PURELIB.search(wheel_info) is not None
 
 
-def _find_dist_info(archive: Archive, name: _FileName) -> str:
+def _find_dist_info(archive: Archive, name: FileName) -> str:
     """The one `<name>-<version>.dist-info` at the top. Old tools spell it other than the file name."""
     tops = {member.split("/", 1)[0] for member in archive.members}
     found = sorted(top for top in tops if top.lower().endswith(".dist-info"))
@@ -182,24 +203,6 @@ def _read_needed(archive: Archive, member: str, max_bytes: int) -> bytes:
     if member not in archive.members:
         raise ArchiveRejected(f"{member} is missing")
     return archive.read(member, max_bytes)
-
-
-def _judge_layout(archive: Archive, dist_info: str) -> list[str]:
-    """What `.data` may hold: the install schemes, and no second .dist-info that would land in site-packages."""
-    reasons = []
-    data = dist_info.removesuffix(".dist-info") + ".data"
-    for member in archive.members:
-        top, _, rest = member.partition("/")
-        if not top.endswith(".data") or not rest:
-            continue
-        scheme, _, inner = rest.partition("/")
-        if top != data:
-            reasons.append(f"{member!r} is data of another distribution")
-        elif scheme not in _SCHEMES or not inner:
-            reasons.append(f"{member!r} is for no install scheme")
-        elif scheme in ("purelib", "platlib") and inner.split("/", 1)[0].lower().endswith(".dist-info"):
-            reasons.append(f"{member!r} would install another .dist-info")
-    return reasons
 
 
 def _build_number(text: str | None) -> tuple[int, str] | None:

@@ -8,6 +8,7 @@ for, an entry without a member, two entries for one member and a weak hash are r
 import base64
 import csv
 import hashlib
+import re
 from collections.abc import Mapping
 
 from installer.exceptions import InstallerError
@@ -18,6 +19,8 @@ from piwright.intake.limits import Limits
 from piwright.intake.wheel_archive import Archive
 
 _STRONG = ("sha256", "sha384", "sha512")
+# Where `str.splitlines` and with it installers see the end of a row, and a reader of CSV does not.
+_OTHER_LINE_BREAKS = rb"[\x00-\x08\x0b\x0c\x0e-\x1f]|\xc2\x85|\xe2\x80[\xa8\xa9]"
 _SIGNATURES = ("RECORD.jws", "RECORD.p7s")
 
 
@@ -30,6 +33,11 @@ def check_record(archive: Archive, dist_info: str, limits: Limits) -> list[str]:
     if name not in archive.members:
         return ["RECORD is missing"]
     content = archive.read(name, limits.record_bytes)
+    # Each row names one member. Counted before millions of them are objects in memory.
+    if content.count(b"\n") + content.count(b"\r") > 2 * len(archive.members):
+        return [f"RECORD has more rows than the wheel's {len(archive.members)} members"]
+    if re.search(_OTHER_LINE_BREAKS, content):
+        return ["RECORD has a control character or an odd line break in it"]
     try:
         rows = list(parse_record_file(content.decode("utf-8").splitlines()))
     except (UnicodeDecodeError, InvalidRecordEntry, csv.Error) as error:

@@ -45,7 +45,7 @@ def read_batch(connection: Connection, batch_id: int) -> Batch:
 
 @dataclass(frozen=True)
 class Build:
-    """One job of a batch, as the worker needs it. `number` is the attempt it will be."""
+    """One job of a batch, as the worker needs it. `number` is the attempt it will be; `network`: it may use the network."""
 
     job_id: int
     number: int
@@ -56,6 +56,7 @@ class Build:
     hashes: dict[str, str]
     size: int | None
     uploaded_at: datetime | None
+    network: bool = False
 
     @property
     def name(self) -> str:
@@ -73,8 +74,9 @@ def open_builds(connection: Connection, batch_id: int) -> list[Build]:
             WHERE batch_id = %s AND state IN ('leased', 'waiting')
             RETURNING job_id, release_id, target_id, priority, estimate_seconds, attempts
         )
-        SELECT j.*, p.name AS project, r.version, t.python, t.tags
+        SELECT j.*, p.name AS project, r.version, t.python, t.tags, n.project_id IS NOT NULL AS network
         FROM taken j JOIN release r USING (release_id) JOIN project p USING (project_id) JOIN target t USING (target_id)
+        LEFT JOIN network_exception n USING (project_id)
         ORDER BY j.priority DESC, j.estimate_seconds DESC, j.job_id
         """,
         (batch_id,),
@@ -101,7 +103,7 @@ def open_builds(connection: Connection, batch_id: int) -> list[Build]:
                 )
             continue
         file = (sdist.filename, sdist.url, sdist.hashes, sdist.size, sdist.uploaded_at)
-        builds.append(Build(row.job_id, row.attempts + 1, row.project, row.version, *file))
+        builds.append(Build(row.job_id, row.attempts + 1, row.project, row.version, *file, row.network))
     return builds
 
 

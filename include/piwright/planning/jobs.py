@@ -36,8 +36,11 @@ SELECT f.release_id, f.upstream_file_id, f.filename, f.kind, f.hashes, f.size, f
 FROM upstream_file f WHERE f.release_id = ANY (%s)
 """
 
-# Walks wheel_release.
-_OUR_WHEELS = "SELECT release_id, tags FROM wheel WHERE release_id = ANY (%s) AND removed_at IS NULL"
+# Walks wheel_release. One that is held serves nobody, and one that we widened keeps no target from building its own.
+_OUR_WHEELS = """
+SELECT release_id, tags FROM wheel
+WHERE release_id = ANY (%s) AND removed_at IS NULL AND held_reason IS NULL AND NOT facts ? 'widened'
+"""
 
 # Walks the primary key of release, release_project_id_version_key, job_release_id_target_id_key and
 # attempt_job_id_number_key.

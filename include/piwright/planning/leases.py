@@ -6,13 +6,14 @@ release_lease(connection, batch_id)
 """
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from piwright.database.connection import Connection, fetch_all, fetch_one
 
 LEASE_SECONDS = 180
 """How long a lease lives without being renewed."""
 
-_RETRY_LOST = "2 minutes"
+_RETRY_LOST = timedelta(minutes=2)
 """After this long a lost worker is tried again."""
 
 
@@ -25,24 +26,37 @@ class Worker:
     connection_id: str
     python: str
     state_directory: str
+    slots: int = 1
 
 
-def take_lease(connection: Connection, batch_id: int, target_id: int, *, only: int | None = None) -> Worker | None:
+@dataclass(frozen=True)
+class Lease:
+    """A slot (from 1) of a worker, for a batch."""
+
+    worker: Worker
+    slot: int
+
+
+def take_lease(connection: Connection, batch_id: int, target_id: int, *, only: int | None = None) -> Lease | None:
     """Lease a slot for a batch on a matching live worker, the least used first; None when there is none.
 
-    A batch that holds a lease keeps it. `only` asks for one worker: the one where the batch already runs.
+    A batch that holds a lease keeps it. `only` asks for one worker: the one where the batch already runs. A refused
+    worker is never leased, whoever asks.
     """
     with connection.cursor() as cursor:
         cursor.execute("UPDATE batch SET heartbeat_at = now() WHERE batch_id = %s", (batch_id,))
         cursor.execute("DELETE FROM lease WHERE expires_at < now() AND batch_id <> %s", (batch_id,))
     held = fetch_one(
         connection,
-        "UPDATE lease SET expires_at = now() + %s * interval '1 second' WHERE batch_id = %s RETURNING worker_id",
+        """
+        UPDATE lease SET expires_at = now() + %s * interval '1 second' FROM worker w
+        WHERE batch_id = %s AND w.worker_id = lease.worker_id RETURNING lease.worker_id, lease.slot, w.state
+        """,
         (LEASE_SECONDS, batch_id),
     )
     if held is not None:
-        if only in (None, held.worker_id):
-            return read_worker(connection, held.worker_id)
+        if only in (None, held.worker_id) and held.state != "refused":
+            return Lease(read_worker(connection, held.worker_id), held.slot)
         release_lease(connection, batch_id)
     row = fetch_one(
         connection,
@@ -52,9 +66,8 @@ def take_lease(connection: Connection, batch_id: int, target_id: int, *, only: i
         CROSS JOIN LATERAL (
             SELECT coalesce(array_agg(slot), '{}') AS slots FROM lease WHERE lease.worker_id = w.worker_id
         ) used
-        WHERE w.target_id = %(target)s AND (%(only)s IS NULL OR w.worker_id = %(only)s)
-          AND (w.state = 'live' OR %(only)s IS NOT NULL
-               OR (w.state = 'lost' AND w.probed_at < now() - %(retry)s::interval))
+        WHERE w.target_id = %(target)s AND (%(only)s IS NULL OR w.worker_id = %(only)s) AND w.state <> 'refused'
+          AND (w.state = 'live' OR %(only)s IS NOT NULL OR (w.state = 'lost' AND w.seen_at < now() - %(retry)s))
           AND cardinality(used.slots) < w.slots
         ORDER BY w.state, cardinality(used.slots), w.worker_id
         LIMIT 1
@@ -71,7 +84,7 @@ def take_lease(connection: Connection, batch_id: int, target_id: int, *, only: i
         "ON CONFLICT DO NOTHING RETURNING worker_id",
         (row.worker_id, slot, batch_id, LEASE_SECONDS),
     )
-    return read_worker(connection, row.worker_id) if taken else None
+    return Lease(read_worker(connection, row.worker_id), slot) if taken else None
 
 
 def renew_lease(connection: Connection, batch_id: int, job_id: int | None = None) -> bool:
@@ -96,7 +109,7 @@ def read_worker(connection: Connection, worker_id: int) -> Worker:
     """The worker. Raises `LookupError` for an id that is none."""
     row = fetch_one(
         connection,
-        "SELECT worker_id, name, connection_id, python, state_directory FROM worker WHERE worker_id = %s",
+        "SELECT worker_id, name, connection_id, python, state_directory, slots FROM worker WHERE worker_id = %s",
         (worker_id,),
     )
     if row is None:
@@ -105,13 +118,41 @@ def read_worker(connection: Connection, worker_id: int) -> Worker:
 
 
 def mark_worker(connection: Connection, worker_id: int, state: str, reason: str | None = None) -> None:
-    """Note that a worker is `live` or `lost`; one an operator drained stays drained."""
+    """Note that a worker is `live` or `lost`; one that an operator drained, or that was refused, stays so."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE worker SET state = CASE state WHEN 'drained' THEN state ELSE %s END, state_reason = %s, "
-            "probed_at = now() WHERE worker_id = %s",
-            (state, reason, worker_id),
+            """
+            UPDATE worker SET seen_at = now(),
+                state = CASE WHEN state IN ('drained', 'refused') THEN state ELSE %(state)s END,
+                state_reason = CASE state WHEN 'refused' THEN state_reason ELSE %(reason)s END
+            WHERE worker_id = %(worker)s
+            """,
+            {"state": state, "reason": reason, "worker": worker_id},
         )
+
+
+def nobody_may_build(connection: Connection, target_id: int) -> str | None:
+    """Who is refused and why, when that leaves nobody for a target; None while a worker is live, or may come back."""
+    rows = fetch_all(
+        connection, "SELECT name, state, state_reason FROM worker WHERE target_id = %s ORDER BY name", (target_id,)
+    )
+    refused = [row for row in rows if row.state == "refused"]
+    if not refused or any(row.state in ("live", "lost") for row in rows):
+        return None
+    return "; ".join(f"{row.name} is refused: {row.state_reason}" for row in refused)
+
+
+def refused_workers(connection: Connection, target_id: int, *, unseen_for: timedelta) -> list[Worker]:
+    """The refused workers of a target that nobody asked again for so long. They are the caller's to ask: nobody else
+    is given them for as long."""
+    rows = fetch_all(
+        connection,
+        "UPDATE worker SET seen_at = now() WHERE target_id = %s AND state = 'refused' "
+        "AND (seen_at IS NULL OR seen_at <= now() - %s) "
+        "RETURNING worker_id, name, connection_id, python, state_directory, slots",
+        (target_id, unseen_for),
+    )
+    return [Worker(*row) for row in rows]
 
 
 def remote_names_in_use(connection: Connection, worker_id: int) -> list[str]:

@@ -40,6 +40,13 @@ SELECT f.release_id, f.filename, f.kind, f.hashes, f.requires_python
 FROM upstream_file f WHERE f.release_id = ANY (%s)
 """
 
+_OUR_WHEELS = """
+SELECT release_id, tags FROM wheel
+WHERE release_id = ANY (%s) AND removed_at IS NULL AND held_reason IS NULL AND NOT facts ? 'widened'
+"""
+"""By `wheel_release`. One that is held serves nobody, and one that we widened keeps no target from building its own; what
+they were built for stays built."""
+
 
 @dataclass(frozen=True)
 class PlannedBatch:
@@ -71,7 +78,9 @@ def plan_batches(
         row.target_id: row.slots
         for row in fetch_all(
             connection,
-            "SELECT target_id, sum(slots)::int AS slots FROM worker WHERE state <> 'drained' GROUP BY target_id",
+            # A refused worker builds nothing, yet a batch is planned: its task says so, where jobs would wait in silence.
+            "SELECT target_id, coalesce(sum(slots) FILTER (WHERE state <> 'refused'), 1)::int AS slots "
+            "FROM worker WHERE state <> 'drained' GROUP BY target_id",
         )
     }
     batches = [
@@ -102,9 +111,7 @@ def _still_needed(connection: Connection, rows: Sequence[Any]) -> list[Any]:
     for row in fetch_all(connection, _FILES, (ids,)):
         files[row.release_id].append(row)
     wheels = defaultdict(list)
-    for row in fetch_all(
-        connection, "SELECT release_id, tags FROM wheel WHERE release_id = ANY (%s) AND removed_at IS NULL", (ids,)
-    ):
+    for row in fetch_all(connection, _OUR_WHEELS, (ids,)):
         wheels[row.release_id].append(row.tags)
     needed, settled = [], []
     for row in rows:

@@ -27,7 +27,7 @@ JOBS = "SELECT state, sum(jobs)::bigint AS jobs FROM job_count GROUP BY state"
 WHEELS = """
 WITH counted AS (
     SELECT release_id FROM wheel
-    WHERE published_at IS NOT NULL AND removed_at IS NULL
+    WHERE published_at IS NOT NULL AND removed_at IS NULL AND held_reason IS NULL
     ORDER BY built_at DESC
     LIMIT %(limit)s
 )
@@ -41,7 +41,7 @@ SELECT p.name AS project, r.version, w.filename, w.tags, w.size, w.built_at, r.y
 FROM wheel w
 JOIN release r USING (release_id)
 JOIN project p USING (project_id)
-WHERE w.published_at IS NOT NULL AND w.removed_at IS NULL
+WHERE w.published_at IS NOT NULL AND w.removed_at IS NULL AND w.held_reason IS NULL
   AND r.gone_at IS NULL AND p.gone_at IS NULL AND p.status <> 'quarantined'
 ORDER BY w.built_at DESC, w.wheel_id DESC
 LIMIT %(limit)s

@@ -92,6 +92,10 @@ class AirflowApi:
         if self.call("PATCH", f"connections/{name}", json=connection, accept=(404,)) is None:
             self.call("POST", "connections", json=connection)
 
+    def delete_connection(self, name: str) -> None:
+        """Remove a connection; a no-op when there is none."""
+        self.call("DELETE", f"connections/{name}", accept=(404,))
+
     def put_pool(self, name: str, slots: int, description: str) -> None:
         """Create a pool that counts deferred tasks, or make it as large as it should be."""
         pool = {"slots": slots, "description": description, "include_deferred": True}

@@ -23,16 +23,17 @@ import psycopg2
 from piwright.database.connection import connect
 from piwright.database.provision import Access, provision
 from piwright.index.publish import publish
-from piwright.planning.targets import machine_target, read_targets, store_targets
-from piwright.planning.workers import WorkerEntry, register_workers
 from piwright.settings import ROOT, Settings
 from piwright.site.home import write_home
 from piwright.stack.airflow import DAGS, AirflowApi, airflow_environment
-from piwright.stack.components import AIRFLOW_COMPONENTS, components, embedded_cluster
+from piwright.stack.components import AIRFLOW_COMPONENTS, components, embedded_cluster, pi_component
+from piwright.stack.emulated.architecture import GUESTS
+from piwright.stack.emulated.host import missing_for_emulation
+from piwright.stack.emulated.shelf import Shelf
 from piwright.stack.preflight import busy_ports, clashing_ports, missing_parts
 from piwright.stack.secrets import Secrets, write_secret
-from piwright.stack.ssh_workers import embedded_workers, worker_python
 from piwright.stack.supervise import Supervisor, tail
+from piwright.stack.workers import register, stack_workers
 
 _MOST_RESTARTS = 5
 """Of one component while somebody watches: beyond, it will not come back by itself."""
@@ -52,6 +53,7 @@ class Stack:
     def __init__(self, settings: Settings, say: Callable[[str], None]) -> None:
         self.settings = settings
         self.supervisor = Supervisor(settings)
+        self.shelf = Shelf(settings)
         self._say = say
         self._pids: dict[str, int] = {}
         self._restarts: dict[str, int] = {}
@@ -78,15 +80,20 @@ class Stack:
         if not self.running:
             if self.supervisor.stop():
                 self._say("A supervisor was killed: ended what it left behind.")
-            self._require(missing_parts() + clashing_ports(_ports(settings)) + busy_ports(_ports(settings)))
+            ports = self._ports()
+            self._require(missing_parts() + clashing_ports(ports) + busy_ports(ports) + self._missing_for_pis())
             if settings.database_url is None:
                 embedded_cluster(settings, self.secrets).create()
             settings.index_directory.mkdir(parents=True, exist_ok=True)
+            self._make_roots()
             # Airflow's address of its database can be told before the database is there.
             self._say("Starting the database, the workers and the index.")
             self._pids.clear()
             self.supervisor.start(components(settings, self.secrets, self._airflow_database()))
             write_secret(self._start_file, self._starts_with().encode())
+        else:
+            self._make_roots()
+            self.update_components()
         self._provision()
         self._migrate_airflow()
         for name in AIRFLOW_COMPONENTS:
@@ -95,6 +102,12 @@ class Stack:
         self._say("Starting Airflow.")
         self.api.wait(180, self.check)
         self._set_up_airflow()
+
+    @property
+    def has_these_settings(self) -> bool:
+        """Whether what runs was started with the settings of now."""
+        started = json.loads(self._started_with() or "{}")
+        return bool(started.get("settings") == self.settings.to_environment())
 
     def check(self) -> None:
         """Tell of components that died and came back. Raises `ComponentDied` for one that does not come back."""
@@ -114,6 +127,18 @@ class Stack:
                 self._pids[each.name] = each.pid
             if each.gave_up or self._restarts.get(each.name, 0) > _MOST_RESTARTS:
                 raise ComponentDied(f"{each.name} died ({each.detail}). The end of its log ({log}):\n{tail(log)}")
+
+    def update_components(self) -> None:
+        """Start the emulated Pis that were added, end those that were removed, and try anew one that was given up."""
+        self.supervisor.update(components(self.settings, self.secrets, self._airflow_database()))
+        for each in self.shelf.pis():
+            self.supervisor.start_component(pi_component(each.name))
+
+    def update_workers(self) -> None:
+        """Tell the shop and Airflow which workers there are."""
+        with connect(self.access.application) as database:
+            register(database, self.settings, self.shelf, anew=False)
+        self._connect_workers()
 
     def stop(self) -> int:
         """End everything. Answers how many processes had to be killed because they did not end when told."""
@@ -136,6 +161,26 @@ class Stack:
     def _require(self, problems: list[str]) -> None:
         if problems:
             raise NotReady("\n".join(problems))
+
+    def _ports(self) -> list[tuple[str, int, str]]:
+        settings = self.settings
+        workers = stack_workers(settings, self.shelf)
+        return [
+            ("PIWRIGHT_AIRFLOW_PORT", settings.airflow_port, "Airflow"),
+            ("PIWRIGHT_INDEX_PORT", settings.index_port, "the index"),
+            *(("PIWRIGHT_WORKER_PORT", each.port, each.name) for each in workers),
+        ]
+
+    def _missing_for_pis(self) -> list[str]:
+        machines = {each.machine for each in self.shelf.pis()}
+        return [
+            problem for each in sorted(machines) for problem in missing_for_emulation(GUESTS[each], self.shelf.folder)
+        ]
+
+    def _make_roots(self) -> None:
+        """File systems of the emulated Pis; there already, unless piwright is newer than they are."""
+        for each in self.shelf.pis():
+            self.shelf.roots.ensure(each.suite, each.machine, self._say)
 
     def _admin_url(self) -> str:
         return self.settings.database_url or embedded_cluster(self.settings, self.secrets).admin_url
@@ -183,25 +228,8 @@ class Stack:
     def _set_up_shop(self) -> None:
         """Targets, workers and a first page, so that the index answers from the start."""
         settings = self.settings
-        machine = machine_target()
-        targets = [machine, *(read_targets(settings.targets_file) if settings.targets_file else [])]
         with connect(self.access.application) as database:
-            ids = store_targets(database, list({each.name: each for each in targets}.values()))
-            python = worker_python()
-            register_workers(
-                database,
-                [
-                    WorkerEntry(
-                        each.name,
-                        each.connection_id,
-                        ids[machine.name],
-                        python,
-                        str(each.directory / "state"),
-                        settings.worker_slots,
-                    )
-                    for each in embedded_workers(settings)
-                ],
-            )
+            register(database, settings, self.shelf)
         with connect(self.access.application) as database:
             publish(
                 database,
@@ -213,27 +241,8 @@ class Stack:
 
     def _set_up_airflow(self) -> None:
         """Connections, the pool, and DAGs that may run."""
-        settings = self.settings
         self.api.put_connection(_database_connection(self.access.application))
-        for each in embedded_workers(settings):
-            extra = {
-                "key_file": str(self.secrets.worker_key),
-                "host_key": " ".join(each.host_key.split()[:2]),
-                "compress": "false",
-            }
-            self.api.put_connection(
-                {
-                    "connection_id": each.connection_id,
-                    "conn_type": "ssh",
-                    "description": f"Embedded worker {each.number}",
-                    "host": "127.0.0.1",
-                    "port": each.port,
-                    "login": each.user,
-                    "extra": json.dumps(extra),
-                }
-            )
-        slots = settings.workers * settings.worker_slots
-        self.api.put_pool("pi_builds", slots, "Batches on workers at the same time, waiting ones included.")
+        self._connect_workers()
         deadline = time.monotonic() + 120
         left = set(DAGS)
         while left:
@@ -244,17 +253,12 @@ class Stack:
                 raise NotReady(f"Airflow does not find the DAGs {', '.join(sorted(left))}:\n{why}")
             time.sleep(0.3 if left else 0)
 
-
-def _ports(settings: Settings) -> list[tuple[str, int, str]]:
-    workers = [
-        ("PIWRIGHT_WORKER_PORT", settings.worker_port + number, f"worker {number + 1}")
-        for number in range(settings.workers)
-    ]
-    return [
-        ("PIWRIGHT_AIRFLOW_PORT", settings.airflow_port, "Airflow"),
-        ("PIWRIGHT_INDEX_PORT", settings.index_port, "the index"),
-        *workers,
-    ]
+    def _connect_workers(self) -> None:
+        workers = stack_workers(self.settings, self.shelf)
+        for each in workers:
+            self.api.put_connection(each.airflow_connection(self.secrets.worker_key))
+        slots = sum(each.slots for each in workers)
+        self.api.put_pool("pi_builds", slots, "Batches on workers at the same time, waiting ones included.")
 
 
 def _database_connection(url: str) -> dict[str, object]:

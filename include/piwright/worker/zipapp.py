@@ -24,6 +24,10 @@ import sys
 if sys.version_info < (3, 9):
     print('{{"error": "the worker program needs Python 3.9 or newer, this is %d.%d"}}' % sys.version_info[:2])
     sys.exit(1)
+import os
+
+# Once unpacked beside the zipapp (program.py) the same files start faster: they are compiled.
+sys.path.insert(0, os.path.splitext(os.path.abspath(sys.argv[0]))[0])
 from {PACKAGE}.cli import main
 
 sys.exit(main())

@@ -12,12 +12,12 @@ from typing import Any, NoReturn
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.definitions.context import Context
-from airflow.sdk.exceptions import AirflowException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from piwright.intake import limits as intake_limits
 from piwright.intake.receive import receive_build
 from piwright.intake.store import FileStore
-from piwright.planning import batches, leases
+from piwright.planning import batches, leases, workers
 from piwright.planning.needs import STRONG_HASHES
 from piwright.settings import Settings
 from piwright.worker import (
@@ -39,12 +39,19 @@ from piwright_airflow.upstream import upstream_url
 _MOST_ROUNDS = 10
 """A batch that had to be sent anew so often meets a fault that another round will not mend."""
 
+_REFUSED_FOR = timedelta(minutes=10)
+"""After so long a refused worker is asked again: somebody may have mended it."""
+
 _MOST_STUMBLES = 5
 """Collections in a row that may break off while the worker answers polls, before it counts as lost."""
 
 
 class WorkerLost(AirflowException):
     """A worker did not answer in time. Airflow tries the task again, and the batch goes to another worker."""
+
+
+class NoUsableWorker(AirflowFailException):
+    """Every worker of a target is refused. Waiting and trying again mend nothing: an operator has to act."""
 
 
 class WheelBuildOperator(BaseOperator):
@@ -79,6 +86,7 @@ class WheelBuildOperator(BaseOperator):
                     leases.mark_worker(database, batch.worker_id, "lost", str(event["detail"])[:500])
                 leases.release_lease(database, self.batch_id)
             raise WorkerLost(f"The worker of batch {self.batch_id} is out of reach: {event['detail']}")
+        # "collect", "stopped", "leased" and "refused" all mean: look again.
         return self._advance(stumbles=stumbles, resumed=True)
 
     def _advance(self, stumbles: int = 0, resumed: bool = False) -> int:
@@ -104,11 +112,18 @@ class WheelBuildOperator(BaseOperator):
                 batches.finish_batch(database, self.batch_id)
                 leases.release_lease(database, self.batch_id)
                 return self.batch_id
-            leased = leases.take_lease(database, self.batch_id, batch.target_id)
-        if leased is None:
-            self.log.info("Every worker for %s is busy or away: waiting for a slot.", batch.label)
-            self._wait_for_slot(batch.target_id)
-        self._send(leased, builds)
+        self._look_again_at_refused(batch.target_id, _REFUSED_FOR)
+        while True:
+            with task_database(self.database_connection) as database:
+                lease = leases.take_lease(database, self.batch_id, batch.target_id)
+                nobody = None if lease else leases.nobody_may_build(database, batch.target_id)
+            if lease is not None:
+                self._send(lease, builds)  # returns if the worker is refused now: then another has to do
+            elif nobody is None:
+                self.log.info("Every worker for %s is busy or away: waiting for a slot.", batch.label)
+                self._wait_for_slot(batch.target_id)
+            elif not self._look_again_at_refused(batch.target_id, timedelta(0)):
+                raise NoUsableWorker(f"No worker may build {batch.label}: {nobody}. Then clear this task.")
 
     def on_kill(self) -> None:
         """The task was ended while it ran here: end the batch on its worker too."""
@@ -155,7 +170,7 @@ class WheelBuildOperator(BaseOperator):
         ):
             directory = settings.home / "incoming" / answer.batch / build.name
             shutil.rmtree(directory, ignore_errors=True)
-            session.fetch_build(answer.batch, build.name, into=directory, limits=limits)
+            session.fetch_build(answer.batch, build.name, into=directory, limits=limits, alive=self._keep_lease)
             with task_database(self.database_connection) as database:
                 received = receive_build(
                     database,
@@ -168,13 +183,50 @@ class WheelBuildOperator(BaseOperator):
                     limits=limits,
                 )
                 leases.renew_lease(database, self.batch_id)
+                if received.failure_class == "no_sandbox":
+                    workers.distrust(database, worker.worker_id)
             shutil.rmtree(directory, ignore_errors=True)
             outcome = received.outcome if received.failure_class is None else f"failed: {received.failure_class}"
             self.log.info("%s %s on %s: %s", build.project, build.version, worker.name, outcome)
 
-    def _send(self, worker: leases.Worker, builds: Sequence[batches.Build]) -> NoReturn:
-        """Send the open builds to a leased worker and wait for them."""
+    def _keep_lease(self) -> None:
+        with task_database(self.database_connection) as database:
+            leases.renew_lease(database, self.batch_id)
+
+    def _look_again_at_refused(self, target_id: int, unseen_for: timedelta) -> bool:
+        """Ask refused workers what they are by now; False if there are some and none of them may be used."""
+        with task_database(self.database_connection) as database:
+            refused = leases.refused_workers(database, target_id, unseen_for=unseen_for)
+        mended = not refused
+        for worker in refused:
+            try:
+                with WorkerSession(worker) as session:
+                    mended = self._probe(session, worker) is None or mended
+            except WorkerUnreachable as error:
+                self.log.warning("%s", error)
+        return mended
+
+    def _probe(self, session: WorkerSession, worker: leases.Worker) -> str | None:
+        """Ask a worker what it is and keep it; why nothing is built on it, or None."""
+        facts = session.probe()
+        with task_database(self.database_connection) as database:
+            refusal = workers.store_probe(
+                database, worker.worker_id, facts, allowed=Settings.from_environment().allow_unsandboxed
+            )
+        sandbox = facts.sandbox
+        self.log.info(
+            "%s: Python %s, %s, sandbox %s (memory by %s, processes by %s, space by %s)",
+            *(worker.name, facts.python, facts.distribution),
+            *(sandbox.kind, sandbox.memory, sandbox.processes, sandbox.space),
+        )
+        if refusal:
+            self.log.error("%s is refused: %s", worker.name, refusal)
+        return refusal
+
+    def _send(self, lease: leases.Lease, builds: Sequence[batches.Build]) -> None:
+        """Send the open builds to a leased worker and wait for them. Returns only if the worker is refused."""
         settings = Settings.from_environment()
+        worker = lease.worker
         with task_database(self.database_connection) as database:
             batch = batches.read_batch(database, self.batch_id)
             if batch.round >= _MOST_ROUNDS:
@@ -182,19 +234,18 @@ class WheelBuildOperator(BaseOperator):
                 raise AirflowException(
                     f"Batch {self.batch_id} was sent {batch.round} times and is not done: see its log."
                 )
-        limits = Limits(settings.build_timeout, settings.build_silence, settings.log_limit, settings.wheel_limit)
-        mark = hashlib.sha256(repr((worker.name, builds)).encode()).hexdigest()[:12]
-        spec = BatchSpec(
-            batch=f"{self.batch_id}-{batch.round + 1}-{mark}",
-            index_url=upstream_url(settings),
-            python=worker.python,
-            limits=limits,
-            builds=tuple(_build_spec(each) for each in builds),
-        )
-        with task_database(self.database_connection) as database:
-            batches.begin_round(database, self.batch_id, worker.worker_id, spec.batch)
+            due = workers.probe_is_due(
+                database, worker.worker_id, build_worker_zipapp().version, allowed=settings.allow_unsandboxed
+            )
+        spec = _batch_spec(settings, lease, batch, builds)
         try:
             with WorkerSession(worker) as session:
+                if due and self._probe(session, worker) is not None:
+                    with task_database(self.database_connection) as database:
+                        leases.release_lease(database, self.batch_id)
+                    return
+                with task_database(self.database_connection) as database:
+                    batches.begin_round(database, self.batch_id, worker.worker_id, spec.batch)
                 session.submit(spec)
         except WorkerUnreachable as error:
             with task_database(self.database_connection) as database:
@@ -233,9 +284,36 @@ class WheelBuildOperator(BaseOperator):
         raise AssertionError("defer() raises")
 
 
+def _batch_spec(
+    settings: Settings, lease: leases.Lease, batch: batches.Batch, builds: Sequence[batches.Build]
+) -> BatchSpec:
+    worker = lease.worker
+    mark = hashlib.sha256(repr((worker.name, builds)).encode()).hexdigest()[:12]
+    return BatchSpec(
+        batch=f"{batch.batch_id}-{batch.round + 1}-{mark}",
+        index_url=upstream_url(settings),
+        python=worker.python,
+        limits=Limits(
+            seconds=settings.build_timeout,
+            silent_seconds=settings.build_silence,
+            log_bytes=settings.log_limit,
+            wheel_bytes=settings.wheel_limit,
+            memory_bytes=settings.build_memory,
+            disk_bytes=settings.build_disk,
+            processes=settings.build_processes,
+            cpu_seconds=settings.build_cpu,
+            file_bytes=settings.build_file,
+        ),
+        builds=tuple(_build_spec(each) for each in builds),
+        slot=lease.slot,
+        slots=max(worker.slots, lease.slot),  # a worker may have lost slots while this one was in use
+        unsandboxed=worker.name in settings.allow_unsandboxed,
+    )
+
+
 def _build_spec(build: batches.Build) -> BuildSpec:
     # 1980 is the first year a zip archive can say.
     epoch = int(build.uploaded_at.timestamp()) if build.uploaded_at else 315532800
     hashes = {name: digest for name, digest in build.hashes.items() if name in STRONG_HASHES}
     sdist = SdistSpec(build.filename, build.url, hashes, build.size)
-    return BuildSpec(build.name, build.project, build.version, sdist, epoch)
+    return BuildSpec(build.name, build.project, build.version, sdist, epoch, network=build.network)

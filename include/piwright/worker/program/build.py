@@ -1,6 +1,6 @@
 """One build, from its spec to result.json.
 
-    Build(batch, spec, build_spec, stop, facts).run()
+    Build(batch, spec, build_spec, stop, surroundings).run()
 
 Whatever happens inside becomes a result: a wheel, or a failure with its kind. Only `Stopped` leaves none.
 """
@@ -10,59 +10,67 @@ from __future__ import annotations
 import errno
 import json
 import os
-import sys
-import time
 import traceback
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Iterator, Mapping
+from typing import Any, Mapping
 
 from . import clock
-from .backend import Backend, read_build_system
 from .batch import Batch
 from .commands import BuildCommands
 from .containment import Containment
-from .environment import Scratch, build_environment
+from .environment import Scratch, certificates_file
+from .extras import ExtrasOfWorker
 from .failure import BuildFailure, Stopped
 from .files import remove_tree, sync_directory, write_whole
 from .log import BuildLog
+from .means import Means
+from .phases import Phases
 from .protocol import FORMAT, BatchSpec, BuildSpec
-from .requirements import installed_requirements, make_environment
+from .requirements import normalise
+from .sandbox import REMEDY, Sandbox
 from .signals import Stop
+from .smoke_test import smoke_test
+from .source_build import SourceBuilds, Tools
+from .tools import find_installer, tools_name
 from .version import WORKER_VERSION
 from .wheels import Wheel, collect_wheel
 
 _NO_SPACE = (b"No space left on device", b"Disk quota exceeded")
+_TOO_LARGE = (b"File too large",)
+
 _TAIL_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
-class Phase:
-    """A phase as it was: `seconds` it took, bytes of memory at its peak, bytes of the log where it starts and ends."""
+class Surroundings:
+    """What all builds of a batch share. `facts` are those of `facts.py`; a string is the reason why there are none."""
 
-    name: str
-    started: str
-    seconds: float
-    peak_memory_bytes: int
-    log_start: int
-    log_end: int
+    facts: Mapping[str, str] | str
+    sandbox: Sandbox
+    means: Means
+    program: Path
+    """The worker program as a folder."""
+    system: Mapping[str, Any]
+    """What `system.py` says of the machine: compiler, packages."""
 
 
 class Build:
-    """One build of a batch. `facts` are those of `facts.py`; a string is the reason why there are none."""
+    """One build of a batch."""
 
-    def __init__(self, batch: Batch, spec: BatchSpec, build: BuildSpec, stop: Stop, facts: Mapping[str, str] | str):
+    def __init__(self, batch: Batch, spec: BatchSpec, build: BuildSpec, stop: Stop, surroundings: Surroundings):
         self._batch = batch
         self._spec = spec
         self._build = build
-        self._facts = facts
+        self._surroundings = surroundings
         self._directory = batch.build_directory(build.build)
         self._scratch = Scratch(batch.scratch_directory(build.build))
         self._mark = batch.mark(build.build)
         self._stop = stop
-        self._phases: list[Phase] = []
         self._started = clock.now()
+        self._installer = ""
+        self._locked: list[str] = []
+        self._smoke: dict[str, Any] | None = None
 
     def run(self) -> None:
         """Build and write result.json. Raises `Stopped`, and OSError if not even the result can be written."""
@@ -70,10 +78,15 @@ class Build:
             if os.path.lexists(leftover):  # of a runner that died
                 remove_tree(leftover)
         (self._directory / "wheels").mkdir(parents=True)
-        self._log = BuildLog(self._directory / "log.txt", self._spec.limits.log_bytes)
+        limits = self._spec.limits
+        self._log = BuildLog(self._directory / "log.txt", limits.log_bytes)
+        sandboxed = self._surroundings.sandbox.works
+        self._containment = Containment(
+            self._log, limits, self._surroundings.means, self._mark, self._stop, sandboxed=sandboxed
+        )
+        self._phases = Phases(self._containment, self._log, self._tell)
         wheels: list[Wheel] = []
         failure: BuildFailure | None = None
-        requirements: list[str] = []
         try:
             wheels.append(self._all_phases())
         except BuildFailure as error:
@@ -88,12 +101,12 @@ class Build:
             failure = BuildFailure("internal", f"The worker failed: {type(error).__name__}: {error}.")
             traceback.print_exc()
         finally:
-            requirements = installed_requirements(self._scratch.venv)
+            self._phases.end()
             if failure is not None:
                 self._say(f"failed ({failure.kind}): {failure.message}")
             self._clean()
         self._log.close()
-        self._write_result(wheels, failure, requirements)
+        self._write_result([] if failure else wheels, failure)
 
     def _clean(self) -> None:
         try:
@@ -102,67 +115,62 @@ class Build:
             traceback.print_exc()  # in runner.log; a result is worth more than a clean directory, `sweep` tries again
 
     def _all_phases(self) -> Wheel:
+        around, spec, limits = self._surroundings, self._spec, self._spec.limits
+        if isinstance(around.facts, str):
+            raise BuildFailure("internal", around.facts)
+        if not around.sandbox.works and not spec.unsandboxed:
+            raise BuildFailure("no_sandbox", f"{around.sandbox.why}: {REMEDY}.")
         self._scratch.create()
-        environment = build_environment(
-            self._scratch, self._mark, self._spec.index_url, self._build.source_date_epoch, os.environ
+        commands = BuildCommands(
+            self._containment,
+            self._scratch,
+            around.sandbox,
+            around.means,
+            around.facts,
+            self._mark,
+            self._log,
+            around.program,
+            certificates_file(os.environ),
         )
-        self._containment = Containment(self._log, self._spec.limits, self._mark, self._stop)
-        commands = BuildCommands(self._containment, self._scratch, environment, self._log)
-        if isinstance(self._facts, str):
-            raise BuildFailure("internal", self._facts)
-        with self._phase("fetch"):
-            source = self._fetch(commands)
-        with self._phase("requirements"):
-            venv = make_environment(commands, self._batch.state, self._spec)
-            system = read_build_system(commands, source, venv.python_with_pip)
-            venv.install(system.requires)
-        backend = Backend(commands, source, system)
-        with self._phase("prepare"):
-            venv.install(backend.dynamic_requirements())
-        with self._phase("build"):
-            backend.build_wheel()
-        with self._phase("inspect"):
-            wheel = collect_wheel(self._scratch.wheels, self._directory / "wheels", self._spec.limits.wheel_bytes)
-            self._say(f"built {wheel.filename}, {wheel.size} bytes, sha256 {wheel.sha256}")
-            return wheel
-
-    def _fetch(self, commands: BuildCommands) -> Path:
-        """Fetch and unpack, in a process of its own: it is contained like the rest, and killed like the rest."""
-        program = os.path.abspath(sys.argv[0])
-        command = [sys.executable, "-I", program, "--state", str(self._batch.state), "_fetch"]
-        request = {
-            "sdist": asdict(self._build.sdist),
-            # Upstream's file name is for people; on our disk it would only be one more thing to distrust.
-            "archive": str(self._scratch.control / "archive"),
-            "target": str(self._scratch.unpacked),
-        }
-        answer = commands.ask(command, request)
-        value = answer.or_fail("internal", "The fetching process failed")
-        if "kind" in value:
-            raise BuildFailure(str(value["kind"]), str(value["message"]))
-        return Path(value["source"])
-
-    @contextmanager
-    def _phase(self, name: str) -> Iterator[None]:
-        self._batch.write_progress(runner=os.getpid(), build=self._build.build, phase=name)
-        self._containment.peak_memory = 0
-        started, clock_start, log_start = clock.now(), time.monotonic(), self._log.bytes
-        self._log.mark(f"phase {name}")
+        installer = find_installer(commands, self._batch.state, spec.python, spec.index_url)
+        self._installer = installer.description
+        extras = ExtrasOfWorker(self._batch.state, around.system.get("tools", {}))
+        tools = Tools(self._batch.state, spec.python, tools_name(spec.python), installer, spec.index_url, extras)
+        builds = SourceBuilds(commands, self._phases, tools, limits.wheel_bytes)
+        build = self._build
         try:
-            yield
+            sent = builds.build(normalise(build.project), build.sdist, build.source_date_epoch, build.network)
+            self._locked = builds.locked
+            self._phases.enter("inspect")
+            wheel = collect_wheel(sent, self._directory / "wheels", limits.wheel_bytes)
+            self._say(f"built {wheel.filename}, {wheel.size} bytes, sha256 {wheel.sha256}")
+            self._phases.enter("smoke")
+            self._smoke = smoke_test(commands, builds, self._containment, self._directory / "wheels" / wheel.filename)
+            self._say(f"smoke test: {self._smoke['outcome']} {self._smoke['detail']}".rstrip())
         finally:
-            seconds = round(time.monotonic() - clock_start, 3)
-            peak = self._containment.peak_memory
-            self._phases.append(Phase(name, started, seconds, peak, log_start, self._log.bytes))
+            builds.release()
+        return wheel
+
+    def _tell(self, phase: str) -> None:
+        self._batch.write_progress(runner=os.getpid(), build=self._build.build, phase=phase)
 
     def _refine(self, failure: BuildFailure) -> BuildFailure:
-        """A full disk shows up as anything; say what it was."""
+        """A full disk, a file too large and one process too many show up as anything; say what it was."""
         if failure.kind not in ("requirements", "backend", "internal", "no_wheel"):
             return failure
-        start = self._phases[-1].log_start if self._phases else 0
-        tail = self._log.since(start, _TAIL_BYTES)
+        tail = self._log.since(self._phases.log_start, _TAIL_BYTES)
         if any(words in tail for words in _NO_SPACE):
+            # In a room the only thing that can be full is the room.
+            own = (
+                self._surroundings.sandbox.works and self._surroundings.means.tmpfs_bytes and failure.kind == "backend"
+            )
+            limit = self._spec.limits.disk_bytes
+            if own:
+                return BuildFailure("disk_limit", f"The build filled the {limit} bytes it may: {failure.message}")
             return BuildFailure("no_space", f"The disk filled up: {failure.message}")
+        if any(words in tail for words in _TOO_LARGE):
+            limit = self._spec.limits.file_bytes
+            return BuildFailure("disk_limit", f"A file had more than the {limit} bytes it may have: {failure.message}")
         return failure
 
     def _say(self, text: str) -> None:
@@ -171,8 +179,10 @@ class Build:
         except OSError:
             pass  # the disk is full, and the result says so
 
-    def _write_result(self, wheels: list[Wheel], failure: BuildFailure | None, requirements: list[str]) -> None:
-        facts = self._facts if isinstance(self._facts, Mapping) else {}
+    def _write_result(self, wheels: list[Wheel], failure: BuildFailure | None) -> None:
+        around = self._surroundings
+        facts = around.facts if isinstance(around.facts, Mapping) else {}
+        phases = self._phases.all
         result: dict[str, Any] = {
             "format": FORMAT,
             "build": self._build.build,
@@ -180,13 +190,19 @@ class Build:
             "failure": None if failure is None else {"kind": failure.kind, "message": failure.message},
             "started": self._started,
             "finished": clock.now(),
-            "phases": [asdict(each) for each in self._phases],
-            "peak_memory_bytes": max((each.peak_memory_bytes for each in self._phases), default=0),
+            "phases": [asdict(each) for each in phases][-60:],
+            "peak_memory_bytes": max((each.peak_memory_bytes for each in phases), default=0),
             "log": {"bytes": self._log.bytes, "truncated": self._log.truncated},
             "wheels": [each.to_json() for each in wheels],
+            "sandbox": around.means.to_json(around.sandbox),
+            "connections": self._phases.connections,
+            "smoke": self._smoke if failure is None else None,
             "environment": {
                 **{name: facts.get(name, "") for name in FACTS},
-                "requirements": requirements,
+                "compiler": around.system.get("compiler", ""),
+                "apt": around.system.get("apt", []),
+                "installer": self._installer,
+                "requirements": self._locked,
                 "worker_version": WORKER_VERSION,
             },
         }

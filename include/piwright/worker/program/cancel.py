@@ -7,6 +7,7 @@ import time
 
 from . import processes
 from .batch import Batch, BatchMissing
+from .cgroups import remove_leftovers
 from .protocol import StatusAnswer
 
 WILLING_SECONDS = 15.0
@@ -38,6 +39,7 @@ def cancel(batch: Batch) -> StatusAnswer:
 def end_leftovers(batch: Batch) -> None:
     """End what a dead runner's builds left. Only inside the gate. Raises `TimeoutError`."""
     left = processes.end(lambda: processes.find(0, batch.mark()), grace=0.0)
+    remove_leftovers()
     if left:
         raise TimeoutError(f"{left} processes of batch {batch.name!r} do not end")
 

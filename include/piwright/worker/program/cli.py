@@ -38,13 +38,12 @@ def _parser() -> argparse.ArgumentParser:
     sweeping = commands.add_parser("sweep", help="remove batches that are over, and leftover processes")
     sweeping.add_argument("--keep", nargs="*", action="extend", default=[], metavar="BATCH")
     sweeping.add_argument("--older-than", type=float, default=0.0, metavar="SECONDS")
+    probing = commands.add_parser("probe", help="say what this machine is, and how it keeps builds within their limits")
+    probing.add_argument("python", metavar="PYTHON", help="the interpreter to build for")
     # Not for people: the processes this program starts from itself.
     runner = commands.add_parser("_runner")
     runner.add_argument("batch")
     runner.add_argument("lock", type=int)
-    fetching = commands.add_parser("_fetch")
-    fetching.add_argument("request", type=Path)
-    fetching.add_argument("answer", type=Path)
     return parser
 
 
@@ -67,15 +66,15 @@ def _run(arguments: argparse.Namespace) -> dict[str, Any] | int:
     # Each command imports what it needs: nothing in a zipapp is compiled ahead, and a Pi is asked for `status` often.
     # Symbolic links are resolved once: processes are recognised by paths.
     state = Path(os.path.realpath(arguments.state))
-    if arguments.command == "_fetch":
-        from .fetch_task import run_fetch
-
-        return run_fetch(arguments.request, arguments.answer)
     if arguments.command == "sweep":
         from .sweep import check_keep, sweep
 
         check_keep(arguments.keep)
         return sweep(state, frozenset(arguments.keep), arguments.older_than)
+    if arguments.command == "probe":
+        from .probe import probe
+
+        return probe(state, arguments.python)
     return _run_on_batch(arguments, state)
 
 

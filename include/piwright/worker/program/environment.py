@@ -17,62 +17,80 @@ class Scratch:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.home = root / "home"
-        self.tmp = root / "tmp"
-        self.run = root / "run"
-        self.venv = root / "venv"
         self.control = root / "control"
-        """The worker's own files for the build: scripts, requests, answers, the archive."""
-        self.unpacked = root / "unpacked"
-        self.wheels = root / "wheels"
+        """The worker's own files for the build: scripts, requests, what came out."""
+        self.links = root / "links"
+        """Wheels of requirements that had to be built."""
+        self._spaces = 0
 
     def create(self) -> None:
-        for directory in (self.home, self.tmp, self.control, self.unpacked, self.wheels):
+        for directory in (self.control, self.links):
             directory.mkdir(parents=True, mode=0o755)
-        self.run.mkdir(mode=0o700)
 
-    @property
-    def python(self) -> Path:
-        """The interpreter of the build's virtual environment."""
-        return self.venv / "bin" / "python"
+    def space(self) -> Path:
+        """A new empty folder for one command to write in, where that is on disk."""
+        self._spaces += 1
+        folder = self.root / f"space-{self._spaces}"
+        folder.mkdir(mode=0o755)
+        return folder
 
 
-def certificates(outer: Mapping[str, str]) -> dict[str, str]:
+def certificates_file(outer: Mapping[str, str]) -> str:
     """Which authorities to trust: the file the worker was given, else the system's (pip would bring its own)."""
     file = outer.get("SSL_CERT_FILE") or SYSTEM_CERTIFICATES
-    if not os.path.exists(file):
-        return {}
-    return dict.fromkeys(("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE"), file)
+    return file if os.path.exists(file) else ""
 
 
-def build_environment(
-    scratch: Scratch, mark: str, index_url: str, source_date_epoch: int, outer: Mapping[str, str]
-) -> dict[str, str]:
-    """All variables a build's process gets. Of `outer`, the runner's own, only the trusted certificates pass."""
+def base_environment(root: str, mark: str, certificates: str) -> dict[str, str]:
+    """Variables of every command; `root` is its writable place, `certificates` a file where it will see it, or ""."""
+    trusted = dict.fromkeys(("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE"), certificates) if certificates else {}
     return {
         MARK_VARIABLE: mark,
-        "PATH": f"{scratch.venv}/bin:{SYSTEM_PATH}",
-        "HOME": str(scratch.home),
-        "TMPDIR": str(scratch.tmp),
-        "XDG_CACHE_HOME": str(scratch.home / ".cache"),
-        "XDG_CONFIG_HOME": str(scratch.home / ".config"),
-        "XDG_DATA_HOME": str(scratch.home / ".local" / "share"),
-        "XDG_STATE_HOME": str(scratch.home / ".local" / "state"),
-        "XDG_RUNTIME_DIR": str(scratch.run),
+        "PATH": SYSTEM_PATH,
+        "HOME": f"{root}/home",
+        "TMPDIR": f"{root}/tmp",
+        "XDG_CACHE_HOME": f"{root}/home/.cache",
+        "XDG_CONFIG_HOME": f"{root}/home/.config",
+        "XDG_DATA_HOME": f"{root}/home/.local/share",
+        "XDG_STATE_HOME": f"{root}/home/.local/state",
+        "XDG_RUNTIME_DIR": f"{root}/run",
         "LANG": "C.UTF-8",
         "TZ": "UTC",
+        "USER": "builder",
+        "LOGNAME": "builder",
         "PYTHONHASHSEED": "0",
         "PYTHONUNBUFFERED": "1",  # or a busy setup.py would look silent
-        "SOURCE_DATE_EPOCH": str(source_date_epoch),
         # Nobody is there to answer.
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_ASKPASS": "/bin/false",
         "DEBIAN_FRONTEND": "noninteractive",
         "PIP_NO_INPUT": "1",
         "PIP_CONFIG_FILE": "/dev/null",
-        "PIP_INDEX_URL": index_url,
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         # A cache that outlives the build would be writable by the next build's hostile code, as all run as one user.
         "PIP_NO_CACHE_DIR": "1",
-        **certificates(outer),
+        **trusted,
+        # Which processor an emulated Pi shows to its programs.
+        **{name: os.environ[name] for name in ("QEMU_CPU",) if name in os.environ},
+    }
+
+
+def build_environment(
+    base: Mapping[str, str], env: str, index_url: str, source_date_epoch: int, jobs: int
+) -> dict[str, str]:
+    """Variables of a project's own code, with the build environment `env` first on the path and `jobs` at a time."""
+    return {
+        **base,
+        "PATH": f"{env}/bin:{SYSTEM_PATH}",
+        "VIRTUAL_ENV": env,
+        "PIP_INDEX_URL": index_url,
+        "SOURCE_DATE_EPOCH": str(source_date_epoch),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        # What a slot may use, not what the machine has.
+        "MAKEFLAGS": f"-j{jobs}",
+        "CMAKE_BUILD_PARALLEL_LEVEL": str(jobs),
+        "CARGO_BUILD_JOBS": str(jobs),
+        "MAX_JOBS": str(jobs),
+        "NPY_NUM_BUILD_JOBS": str(jobs),
+        "GOMAXPROCS": str(jobs),
     }

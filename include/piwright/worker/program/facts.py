@@ -53,6 +53,9 @@ def collect() -> Dict[str, str]:
         "machine": machine(),
         "libc": libc(),
         "distribution": distribution(os_release()),
+        # Below a virtual environment: the interpreter itself, and the folder it lives in.
+        "executable": os.path.realpath(getattr(sys, "_base_executable", sys.executable)),
+        "prefix": os.path.realpath(sys.base_prefix),
     }
 
 

@@ -15,7 +15,12 @@ KINDS = (
     "killed",  # by a signal that was not ours: out of memory, or an operator
     "no_wheel",
     "wheel_limit",
-    "no_space",
+    "memory_limit",
+    "process_limit",
+    "disk_limit",  # the build's own files
+    "cpu_limit",
+    "no_space",  # the worker's disk
+    "no_sandbox",  # bubblewrap is missing, or the kernel does not let it work
     "internal",  # the worker's own fault
 )
 MAX_MESSAGE = 500

@@ -2,7 +2,7 @@
 
     python hook_runner.py REQUEST.json ANSWER.json
 
-The request: `hook`, `backend` ("module:object"), `backend_path` (absolute directories) and `arguments`. The answer:
+The request: `hook`, `backend` ("module:object"), `backend_path` (folders of the source) and `arguments`. The answer:
 `{"value": ...}`, or `{"error": sentence}` with exit code 1. The traceback goes to the log.
 """
 
@@ -23,6 +23,10 @@ class BackendError(Exception):
 
 def load(backend: str, backend_path: List[str]) -> Any:
     """The backend object; from `backend_path` alone where that is given."""
+    backend_path = [os.path.realpath(place) for place in backend_path]
+    for place in backend_path:
+        if not (place + os.sep).startswith(os.path.realpath(".") + os.sep):
+            raise BackendError("backend-path {} leads out of the source tree".format(place))
     sys.path[:0] = backend_path
     module_name, _, attributes = backend.partition(":")
     try:
@@ -31,7 +35,7 @@ def load(backend: str, backend_path: List[str]) -> Any:
         raise BackendError("the build backend {} cannot be imported: {}".format(module_name, error)) from error
     if backend_path:
         file = os.path.realpath(getattr(found, "__file__", None) or "")
-        if not any(file.startswith(os.path.realpath(place) + os.sep) for place in backend_path):
+        if not any(file.startswith(place + os.sep) for place in backend_path):
             raise BackendError("the build backend {} is not in backend-path".format(module_name))
     for name in filter(None, attributes.split(".")):
         try:

@@ -12,11 +12,13 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import stat
 import time
 from typing import Callable, Iterable, NamedTuple
 
 MARK_VARIABLE = "PIWRIGHT_BUILD"
 KILL_SECONDS = 10.0
+_TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -30,6 +32,9 @@ class Process(NamedTuple):
     started: int
     resident: int
     """Bytes of memory in use (RSS)."""
+    cpu_seconds: float = 0.0
+    """Its own and those of children it waited for."""
+    threads: int = 1
 
 
 def read_process(pid: int) -> Process | None:
@@ -42,7 +47,58 @@ def read_process(pid: int) -> Process | None:
         return None
     if len(fields) < 22:
         return None
-    return Process(pid, int(fields[1]), fields[0].decode(), int(fields[19]), int(fields[21]) * _PAGE)
+    ticks = sum(int(each) for each in fields[11:15])
+    resident, threads = int(fields[21]) * _PAGE, max(1, int(fields[17]))
+    return Process(pid, int(fields[1]), fields[0].decode(), int(fields[19]), resident, ticks / _TICKS, threads)
+
+
+def proportional(process: Process) -> int:
+    """Bytes of memory with shared pages divided among those who share them (PSS); RSS where it cannot be read."""
+    try:
+        with open(f"/proc/{process.pid}/smaps_rollup") as file:
+            return next(int(line.split()[1]) * 1024 for line in file if line.startswith("Pss:"))
+    except (OSError, StopIteration, ValueError):
+        now = read_process(process.pid)  # one that ends just now has let go of its memory
+        return now.resident if now is not None and now.started == process.started else 0
+
+
+def unlinked(tree: Iterable[Process]) -> int:
+    """Bytes of files that processes have open and that have no name any more, or never had one (memfd)."""
+    sizes: dict[tuple[int, int], int] = {}
+    looked = 0
+    for each in tree:
+        try:
+            numbers = os.listdir(f"/proc/{each.pid}/fd")
+        except OSError:
+            continue
+        for number in numbers:
+            looked += 1
+            if looked > _MOST_DESCRIPTORS:
+                return sum(sizes.values())
+            try:
+                found = os.stat(f"/proc/{each.pid}/fd/{number}")
+            except OSError:
+                continue
+            if stat.S_ISREG(found.st_mode) and not found.st_nlink:
+                sizes[found.st_dev, found.st_ino] = found.st_blocks * 512
+    return sum(sizes.values())
+
+
+_MOST_DESCRIPTORS = 20_000
+"""Looking at more takes too long."""
+
+
+def of_user(user: int) -> int:
+    """How many threads of a user there are, as RLIMIT_NPROC counts them."""
+    count = 0
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                if os.stat(f"/proc/{name}").st_uid == user:
+                    count += max(1, len(os.listdir(f"/proc/{name}/task")))
+            except OSError:
+                continue
+    return count
 
 
 def read_processes() -> dict[int, Process]:

@@ -15,7 +15,9 @@ from typing import Any, Mapping
 from .strict import Members, ProtocolError, quote
 
 FORMAT = 1
-PHASES = ("fetch", "requirements", "prepare", "build", "inspect")
+PHASES = ("fetch", "prepare", "build", "inspect", "smoke")
+"""In this order, except that `fetch` and `prepare` come again for what a backend asks for, and for each requirement that
+has to be built first."""
 BATCH_STATES = ("running", "finished", "cancelled", "dead", "missing")
 BUILD_STATES = ("waiting", "running", "done")
 MAX_BUILDS = 2000
@@ -38,12 +40,18 @@ class WorkerRefusal(ProtocolError):
 
 @dataclass(frozen=True)
 class Limits:
-    """When a build is ended: seconds in all, seconds without output, bytes of log; and bytes of a wheel."""
+    """When a build is ended. Seconds in all, seconds without output; bytes of its log, its wheel, its memory, all of its
+    files and any one of them; processes at a time; seconds of CPU. 0 for memory or CPU: the worker decides."""
 
     seconds: int
     silent_seconds: int
     log_bytes: int
     wheel_bytes: int
+    memory_bytes: int = 0
+    disk_bytes: int = 8 << 30
+    processes: int = 512
+    cpu_seconds: int = 0
+    file_bytes: int = 4 << 30
 
     @classmethod
     def read(cls, members: Members) -> Limits:
@@ -52,6 +60,11 @@ class Limits:
             silent_seconds=members.whole("silent_seconds", 1, 1_000_000),
             log_bytes=members.whole("log_bytes", 1024, 1 << 34),
             wheel_bytes=members.whole("wheel_bytes", 1024, 1 << 34),
+            memory_bytes=members.whole("memory_bytes", 0, 1 << 44),
+            disk_bytes=members.whole("disk_bytes", 1 << 20, 1 << 44),
+            processes=members.whole("processes", 16, 1 << 20),
+            cpu_seconds=members.whole("cpu_seconds", 0, 1 << 32),
+            file_bytes=members.whole("file_bytes", 1 << 20, 1 << 44),
         )
 
 
@@ -82,13 +95,17 @@ class SdistSpec:
 
 @dataclass(frozen=True)
 class BuildSpec:
-    """One release to build. `source_date_epoch`: seconds since 1970, the upload time of the sdist."""
+    """One release to build. `source_date_epoch`: seconds since 1970, the upload time of the sdist.
+
+    `network`: an operator wrote down that this project's build may use the network.
+    """
 
     build: str
     project: str
     version: str
     sdist: SdistSpec
     source_date_epoch: int
+    network: bool = False
 
     @classmethod
     def read(cls, members: Members) -> BuildSpec:
@@ -98,6 +115,7 @@ class BuildSpec:
             version=members.text("version", r"[A-Za-z0-9.!+_-]+", "a version", 300),
             sdist=SdistSpec.read(members.member("sdist")),
             source_date_epoch=members.whole("source_date_epoch", 0, 1 << 33),
+            network=members.truth("network"),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -107,13 +125,20 @@ class BuildSpec:
 
 @dataclass(frozen=True)
 class BatchSpec:
-    """What `run` reads from spec.json: builds in the order they are to be made, with one Python and one index."""
+    """What `run` reads from spec.json: builds in the order they are to be made, with one Python and one index.
+
+    The batch has slot `slot` (from 1) of the worker's `slots`, and so its share of processors and memory.
+    `unsandboxed`: the operator allows this worker, by name, to build without a sandbox.
+    """
 
     batch: str
     index_url: str
     python: str
     limits: Limits
     builds: tuple[BuildSpec, ...]
+    slot: int = 1
+    slots: int = 1
+    unsandboxed: bool = False
 
     @classmethod
     def from_json(cls, data: bytes, name: str = "spec.json") -> BatchSpec:
@@ -128,12 +153,16 @@ class BatchSpec:
             if each.build in seen:
                 raise ProtocolError(f"{name}: build {quote(each.build)} is listed twice; each may be listed once.")
             seen.add(each.build)
+        slots = members.whole("slots", 1, 1000)
         return cls(
             batch=members.text("batch", IDENTIFIER, IDENTIFIER_RULE),
             index_url=members.text("index_url", _WEB, _WEB_RULE, 4000),
             python=members.text("python", r"/[^\x00-\x1f\x7f]+", "the absolute path of an interpreter"),
             limits=Limits.read(members.member("limits")),
             builds=builds,
+            slot=members.whole("slot", 1, slots),
+            slots=slots,
+            unsandboxed=members.truth("unsandboxed"),
         )
 
     def to_json(self) -> bytes:
@@ -144,6 +173,9 @@ class BatchSpec:
             "index_url": self.index_url,
             "python": self.python,
             "limits": asdict(self.limits),
+            "slot": self.slot,
+            "slots": self.slots,
+            "unsandboxed": self.unsandboxed,
             "builds": [each.to_json() for each in self.builds],
         }
         return json.dumps(value, indent=1, sort_keys=True).encode() + b"\n"

@@ -1,72 +1,20 @@
-"""Phases `requirements` and `prepare`: a virtual environment for one build, and what the build asks to have in it.
-
-environment = make_environment(commands, state, spec)      # without pip, empty
-environment.install(["setuptools>=61"])
-"""
+"""What a build asks to have installed: lists of strings of a stranger, checked before any installer sees them."""
 
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Sequence
 
-from .commands import BuildCommands
 from .failure import BuildFailure
-from .protocol import BatchSpec
 from .strict import quote
-from .tools import REMEDY, tools_python
 
 MAX_REQUIREMENTS = 500
-MAX_LISTED = 500
-_DIST_INFO = re.compile(r"([A-Za-z0-9][A-Za-z0-9._]{0,199})-([A-Za-z0-9][A-Za-z0-9.!+_]{0,99})\.dist-info")
-
-
-class BuildEnvironment:
-    """The virtual environment of one build. `python_with_pip` is who installs into it."""
-
-    def __init__(self, commands: BuildCommands, python_with_pip: str, index_url: str) -> None:
-        self._commands = commands
-        self._index_url = index_url
-        self.python_with_pip = python_with_pip
-
-    def install(self, requirements: Sequence[str]) -> None:
-        """Install from the index alone. Raises `BuildFailure` (requirements)."""
-        if not requirements:
-            return
-        start = self._commands.log.bytes
-        code = self._commands.run(
-            [
-                self.python_with_pip,
-                "-m",
-                "pip",
-                f"--python={self._commands.scratch.python}",
-                "install",
-                "--no-warn-script-location",
-                "--no-compile",  # most of it is never imported here, and on a Pi compiling it takes seconds
-                # An older wheel beats compiling the newest numpy in order to compile something else.
-                "--prefer-binary",
-                f"--index-url={self._index_url}",
-                "--",  # what follows is never an option, whatever the sdist calls its requirements
-                *requirements,
-            ]
-        )
-        if code != 0:
-            raise BuildFailure(
-                "requirements",
-                f"The build requirements {', '.join(requirements)} cannot be installed: "
-                f"{self._commands.last_line(start)}",
-            )
-
-
-def make_environment(commands: BuildCommands, state: Path, spec: BatchSpec) -> BuildEnvironment:
-    """An empty virtual environment in the build's scratch directory. Raises `BuildFailure` (internal)."""
-    python_with_pip = tools_python(commands, state, spec.python, spec.index_url)
-    start = commands.log.bytes
-    if commands.run([spec.python, "-I", "-m", "venv", "--without-pip", str(commands.scratch.venv)]) != 0:
-        raise BuildFailure(
-            "internal", f"{spec.python} cannot make a virtual environment: {commands.last_line(start)}; {REMEDY}."
-        )
-    return BuildEnvironment(commands, python_with_pip, spec.index_url)
+_NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
+_REQUIREMENT = re.compile(
+    rf"\s*(?P<name>{_NAME})\s*(\[[A-Za-z0-9._,\s-]*\])?\s*"
+    r"(\(?\s*[<>=!~](?:[A-Za-z0-9.*+!<>=~,_]|\s(?!-)|(?<!\s)-)*\)?)?\s*(;(?!.*\s-)[^\\]*)?\s*"
+)
+"""PEP 508 as far as it names a project of the index; the installer judges the rest."""
 
 
 def check_requirements(value: object, source: str, kind: str) -> list[str]:
@@ -78,14 +26,33 @@ def check_requirements(value: object, source: str, kind: str) -> list[str]:
     return list(value)
 
 
-def installed_requirements(venv: Path) -> list[str]:
-    """`name==version` of what is installed in a virtual environment, sorted, as `pip freeze --all` would say."""
-    found = set()
-    try:
-        for directory in venv.glob("lib*/python*/site-packages/*.dist-info"):
-            match = _DIST_INFO.fullmatch(directory.name)
-            if match:
-                found.add(f"{re.sub('[._]+', '-', match[1]).lower()}=={match[2]}")
-    except OSError:
-        pass  # the build took away the right to look
-    return sorted(found)[:MAX_LISTED]
+def _match(requirement: str) -> re.Match[str] | None:
+    # Of many spaces in a row the pattern would try each way to share them out.
+    return _REQUIREMENT.fullmatch(" ".join(requirement.split()))
+
+
+def require_index(requirements: Sequence[str]) -> None:
+    """Raises `BuildFailure` (requirements) for what would be fetched from anywhere but the index.
+
+    A path, an address or a repository in place of a version would have a worker fetch, and perhaps run, whatever its
+    network can reach.
+    """
+    for each in requirements:
+        # Installers end a line at more characters than the usual one, and a line may be an option.
+        if not _match(each) or not each.strip().replace("\t", " ").isprintable():
+            raise BuildFailure(
+                "requirements",
+                f"The build requirement {quote(each)} cannot be used: it must be a project of the index with an "
+                "optional version, and no address or path.",
+            )
+
+
+def project_of(requirement: str) -> str:
+    """The normalised project name of a requirement that `require_index` let through."""
+    found = _match(requirement)
+    return normalise(found["name"]) if found else ""
+
+
+def normalise(name: str) -> str:
+    """A project's name as the index spells it (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()

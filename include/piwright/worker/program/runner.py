@@ -15,13 +15,20 @@ from typing import Mapping
 
 from . import clock, processes
 from .batch import Batch
-from .build import FACTS, Build
+from .build import Build, Surroundings
+from .cgroups import remove_leftovers
 from .environment import SYSTEM_PATH
 from .failure import Stopped, one_sentence
+from .means import find_means
+from .program import program_folder
+from .protocol import BatchSpec
+from .sandbox import Sandbox, interpreter_prefixes
 from .signals import Stop
+from .system import system_facts
 from .version import WORKER_VERSION, read_resource
 
 FACTS_SECONDS = 120
+FACTS = ("python", "implementation", "platform", "machine", "libc", "distribution", "executable", "prefix")
 
 
 def run_batch(batch: Batch, lock: int) -> int:
@@ -37,11 +44,12 @@ def run_batch(batch: Batch, lock: int) -> int:
     batch.write_progress(runner=os.getpid(), build=None, phase=None)
     if processes.end(lambda: processes.find(0, batch.mark()), grace=0.0):
         _note("processes of an earlier runner could not be ended")
+    remove_leftovers()
     spec = batch.accepted_spec()
     if spec is None:
         _note("accepted.json is missing")
         return 1
-    facts = read_facts(spec.python)
+    surroundings = look_around(batch, spec)
     for each in spec.builds:
         if stop.requested():
             break
@@ -49,7 +57,7 @@ def run_batch(batch: Batch, lock: int) -> int:
             continue
         _note(f"build {each.build}: {each.project} {each.version}")
         try:
-            Build(batch, spec, each, stop, facts).run()
+            Build(batch, spec, each, stop, surroundings).run()
         except Stopped:
             break
         except OSError as error:  # not even a result could be written; `run` will try this build again
@@ -59,6 +67,15 @@ def run_batch(batch: Batch, lock: int) -> int:
     batch.write_progress(runner=os.getpid(), build=None, phase=None)
     _note("told to stop" if stop.requested() else "all builds are done")
     return 0
+
+
+def look_around(batch: Batch, spec: BatchSpec) -> Surroundings:
+    """What the builds of a batch have in common."""
+    facts = read_facts(spec.python)
+    sandbox = Sandbox.find(interpreter_prefixes(facts if isinstance(facts, Mapping) else {}), batch.state / "bin")
+    means = find_means(sandbox, spec.limits, spec.slot, spec.slots)
+    _note(f"sandbox: {means.to_json(sandbox)} {means.details}")
+    return Surroundings(facts, sandbox, means, program_folder(batch.state), system_facts(batch.state, spec.python))
 
 
 def read_facts(python: str) -> Mapping[str, str] | str:
@@ -73,7 +90,7 @@ def read_facts(python: str) -> Mapping[str, str] | str:
             check=True,
         ).stdout
         facts = json.loads(answer)
-        return {name: str(facts[name])[:200] for name in FACTS}
+        return {name: str(facts[name])[:500] for name in FACTS}
     except subprocess.CalledProcessError as error:
         return one_sentence(f"{python} cannot be used: {error.stderr.decode('utf-8', 'replace')[-200:]}")
     except (OSError, subprocess.TimeoutExpired, ValueError, KeyError) as error:

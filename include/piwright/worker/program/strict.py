@@ -76,6 +76,12 @@ class Members:
             raise self.fail(name, f"a whole number from {low} to {high}")
         return value
 
+    def truth(self, name: str) -> bool:
+        value = self._value.get(name)
+        if not isinstance(value, bool):
+            raise self.fail(name, "true or false")
+        return value
+
     def nullable(self, name: str, read: Callable[[str], T]) -> T | None:
         """None where the member is null, else what `read(name)` gives. It must be there."""
         if name in self._value and self._value[name] is None:

@@ -9,6 +9,9 @@ from typing import Any, Collection
 
 from . import processes
 from .batch import Batch, BatchMissing
+from .ccache import ProjectCaches
+from .cgroups import remove_leftovers
+from .environments import prune
 from .files import remove_tree
 from .protocol import FORMAT, IDENTIFIER
 from .strict import ProtocolError
@@ -41,7 +44,10 @@ def sweep(state: Path, keep: Collection[str], older_than: float) -> dict[str, An
             except BatchMissing:
                 continue
     ended += _end_strays(state)
+    remove_leftovers()
     _remove_half_tools(state)
+    prune(state)
+    ProjectCaches(state).prune()
     return {
         "format": FORMAT,
         "worker_version": WORKER_VERSION,

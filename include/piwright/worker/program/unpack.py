@@ -16,9 +16,10 @@ import stat
 import tarfile
 import zipfile
 import zlib
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, Iterator
+from typing import IO, Collection, Iterator
 
 from .failure import BuildFailure
 from .strict import quote
@@ -39,13 +40,90 @@ def unpack(archive: Path, filename: str, target: Path) -> Path:
 
     Raises `BuildFailure` (bad_sdist).
     """
-    try:
-        if filename.lower().endswith(".zip"):
+    with _readable():
+        if _is_zip(filename):
             _unpack_zip(archive, target)
-        elif filename.lower().endswith(TAR_SUFFIXES):
-            _unpack_tar(archive, target)
         else:
-            raise _bad("its name ends in none of .zip, " + ", ".join(TAR_SUFFIXES))
+            _unpack_tar(archive, target)
+    folders = [each for each in target.iterdir() if not each.name.startswith(_NOISE)]
+    if len(folders) != 1 or not stat.S_ISDIR(folders[0].lstat().st_mode):
+        raise _bad(f"it must have exactly one top folder, not {quote(sorted(each.name for each in folders))}")
+    if not any((folders[0] / name).is_file() for name in ("pyproject.toml", "setup.py")):
+        raise _bad("it has neither pyproject.toml nor setup.py, so it is no Python source distribution")
+    return folders[0]
+
+
+@dataclass(frozen=True)
+class Glance:
+    """What a look through an archive shows: a file of its top folder (None if there is none), names in it."""
+
+    text: bytes | None
+    names: frozenset[str]
+
+
+def glance(archive: Path, filename: str, name: str, limit: int, looked_for: Collection[str] = ()) -> Glance:
+    """Look through an archive without unpacking it, for the file `name` in its top folder and any of `looked_for`.
+
+    Raises `BuildFailure` (bad_sdist), also if the file is longer than `limit`.
+    """
+    with _readable():
+        return (_glance_at_zip if _is_zip(filename) else _glance_at_tar)(archive, name, limit, looked_for)
+
+
+def _glance_at_zip(archive: Path, name: str, limit: int, looked_for: Collection[str]) -> Glance:
+    with zipfile.ZipFile(archive) as bundle:
+        members = bundle.infolist()
+        names = frozenset(each.filename.rpartition("/")[2] for each in members)
+        found = [each for each in members if _is_top_file(each.filename, name)]
+        if not found:
+            return Glance(None, names & frozenset(looked_for))
+        with bundle.open(found[-1]) as file:
+            return Glance(_read_all(file, name, limit), names & frozenset(looked_for))
+
+
+def _glance_at_tar(archive: Path, name: str, limit: int, looked_for: Collection[str]) -> Glance:
+    budget = Budget()
+    text = None
+    names = set()
+    with tarfile.open(archive, "r:*") as tar:
+        for member in tar:
+            budget.spend(member.size if member.isreg() else 0)
+            base = member.name.rpartition("/")[2]
+            if base in looked_for:
+                names.add(base)
+            if member.isreg() and _is_top_file(member.name, name):
+                file = tar.extractfile(member)
+                assert file is not None  # tarfile's promise for regular files
+                text = _read_all(file, name, limit)  # of two members with one name the later counts
+            tar.members = []  # type: ignore[attr-defined]
+    return Glance(text, frozenset(names))
+
+
+def _is_top_file(member: str, name: str) -> bool:
+    parts = PurePosixPath(member).parts
+    return len(parts) == 2 and parts[1] == name and not parts[0].startswith(_NOISE)
+
+
+def _read_all(file: IO[bytes], name: str, limit: int) -> bytes:
+    data = file.read(limit + 1)
+    if len(data) > limit:
+        raise _bad(f"its {name} has more than {limit} bytes")
+    return data
+
+
+def _is_zip(filename: str) -> bool:
+    if filename.lower().endswith(".zip"):
+        return True
+    if not filename.lower().endswith(TAR_SUFFIXES):
+        raise _bad("its name ends in none of .zip, " + ", ".join(TAR_SUFFIXES))
+    return False
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """Whatever is wrong with an archive is the archive's fault."""
+    try:
+        yield
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError) as error:
         raise _bad(f"it is not an archive that can be read: {error}") from None
     except (UnicodeError, ValueError, NotImplementedError, MemoryError) as error:
@@ -55,12 +133,6 @@ def unpack(archive: Path, filename: str, target: Path) -> Path:
         if error.errno in (None, errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ, errno.ENOTDIR, errno.EISDIR):
             raise _bad(f"it cannot be unpacked: {error.strerror or error}") from None
         raise
-    folders = [each for each in target.iterdir() if not each.name.startswith(_NOISE)]
-    if len(folders) != 1 or not stat.S_ISDIR(folders[0].lstat().st_mode):
-        raise _bad(f"it must have exactly one top folder, not {quote(sorted(each.name for each in folders))}")
-    if not any((folders[0] / name).is_file() for name in ("pyproject.toml", "setup.py")):
-        raise _bad("it has neither pyproject.toml nor setup.py, so it is no Python source distribution")
-    return folders[0]
 
 
 def _bad(reason: str) -> BuildFailure:

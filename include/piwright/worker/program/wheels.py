@@ -7,10 +7,11 @@ import os
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Sequence
 
 from .failure import BuildFailure
-from .files import open_regular, remove_tree, sync_directory
+from .files import sync_directory
+from .output import SentFile
 from .strict import quote
 
 _WHEEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]{0,240}\.whl")
@@ -28,42 +29,37 @@ class Wheel:
         return asdict(self)
 
 
-def collect_wheel(made_in: Path, keep_in: Path, limit: int) -> Wheel:
-    """Move the one wheel in `made_in` to `keep_in`. Raises `BuildFailure` (no_wheel, wheel_limit)."""
-    real = made_in.is_dir() and not made_in.is_symlink()  # the build could have put anything there
-    names = sorted(each.name for each in made_in.iterdir())[:100] if real else []
-    wheels = [name for name in names if name.endswith(".whl")]
+def collect_wheel(sent: Sequence[SentFile], keep_in: Path, limit: int) -> Wheel:
+    """Keep the one wheel among the files a build sent. Raises `BuildFailure` (no_wheel, wheel_limit)."""
+    names = [each.name for each in sent]
+    wheels = [each for each in sent if each.name.endswith(".whl")]
     if len(wheels) != 1:
         raise BuildFailure("no_wheel", f"The build must leave exactly one wheel; it left {quote(names)}.")
-    if not _WHEEL_NAME.fullmatch(wheels[0]):
-        raise BuildFailure("no_wheel", f"The build left {quote(wheels[0])}, which is no name of a wheel.")
-    kept = keep_in / wheels[0]
+    name = wheels[0].name
+    if not _WHEEL_NAME.fullmatch(name):
+        raise BuildFailure("no_wheel", f"The build left {quote(name)}, which is no name of a wheel.")
+    if wheels[0].size > limit:
+        raise BuildFailure("wheel_limit", f"The wheel {name} has more than the {limit} bytes it may have.")
     keep_in.mkdir(parents=True, exist_ok=True)
-    os.rename(made_in / wheels[0], kept)
-    try:
-        wheel = _measure(kept, limit)
-    except BuildFailure:
-        remove_tree(kept)
-        raise
+    wheels[0].copy_to(keep_in / name)
+    wheel = _measure(keep_in / name)
     sync_directory(keep_in)
     return wheel
 
 
-def _measure(path: Path, limit: int) -> Wheel:
+def _measure(path: Path) -> Wheel:
     digest = hashlib.sha256()
     size = 0
-    try:
-        descriptor = open_regular(path)
-    except OSError as error:
-        raise BuildFailure("no_wheel", f"The build left something that is no file as its wheel: {error}.") from None
-    with open(descriptor, "rb") as file:
-        while True:
-            data = file.read(1 << 20)
-            if not data:
-                break
+    with open(path, "rb") as file:
+        while data := file.read(1 << 20):
             size += len(data)
-            if size > limit:
-                raise BuildFailure("wheel_limit", f"The wheel {path.name} has more than the {limit} bytes it may have.")
             digest.update(data)
         os.fsync(file.fileno())
     return Wheel(path.name, size, digest.hexdigest())
+
+
+def is_wheel_of(filename: str, project: str, version: str) -> bool:
+    """Whether a file name is that of a wheel of this project (normalised) and version, as far as letters tell."""
+    parts = filename.removesuffix(".whl").split("-")
+    same = re.sub(r"[-_.]+", "-", parts[0]).lower() == project
+    return filename.endswith(".whl") and len(parts) in (5, 6) and same and parts[1].lower() == version.lower()
