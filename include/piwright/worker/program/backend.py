@@ -134,7 +134,7 @@ class Backend:
             archive=(self._source.archive, self._source.filename),
             variables=variables,
             send="wheels" if wheel_bytes else None,
-            output_bytes=wheel_bytes + _ANSWER_BYTES + MAX_PROJECT_BYTES,
+            output_bytes=wheel_bytes + _ANSWER_BYTES + (MAX_PROJECT_BYTES if self._extras.keeps_cache else 0),
             keep_cache=bool(wheel_bytes) and self._extras.keeps_cache,
         )
         if answer.cache is not None:

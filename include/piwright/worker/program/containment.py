@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import resource
 import selectors
+import shutil
 import signal
 import subprocess
 import time
@@ -45,6 +46,8 @@ def _codes(*signals: int) -> frozenset[int]:
 _DEATH_CODES = _codes(signal.SIGKILL, signal.SIGTERM)
 _CPU_CODES = _codes(signal.SIGXCPU)
 _FIRST_SAMPLE, _SLOWEST_SAMPLE, _TIGHT_SAMPLE = 0.1, 0.7, 0.05
+_DISK_RESERVE_BYTES = 256 << 20
+"""What must stay free on the worker's disk, whatever a build or an installer's cache would take."""
 _RESERVE_BYTES = 64 << 20
 """The worker itself needs as much."""
 _OPEN_FILES = 4096
@@ -380,6 +383,9 @@ class Containment:
         self.usage.scratch_bytes = max(self.usage.scratch_bytes, used)
         if used > limit:
             self._give_up(run.child.pid, "disk_limit", f"The build's files took more than the {limit} bytes they may.")
+        free = shutil.disk_usage(run.task.watched[0]).free
+        if free < _DISK_RESERVE_BYTES:
+            self._give_up(run.child.pid, "no_space", f"The worker's disk has only {free} bytes left.")
 
     def _sum_up(self, run: _Run) -> None:
         self._cpu_used += run.cpu_seconds

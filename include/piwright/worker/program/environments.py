@@ -312,7 +312,10 @@ def _remove_unless_held(folder: Path) -> None:
         return
     try:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        remove_tree(folder)
+        # Under another name it is not ready any more for whoever looks just now.
+        aside = folder.with_name(f"{folder.name}.{os.getpid()}.part")
+        folder.rename(aside)
+        remove_tree(aside)
     except OSError:
         pass  # somebody builds with it, or the disk does not let us: the next sweep tries again
     finally:

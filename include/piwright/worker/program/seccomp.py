@@ -30,15 +30,18 @@ _DENIED = {
     0x40000028: (309, 310, 311, 386, 388, 364, 370, 371, 21, 52, 218, 375, 337, 347, 128, 379, 129, 131, 51, 87, 115,
                  88, 103, 307),  # ARM (EABI)
     0x40000003: (286, 287, 288, 357, 374, 336, 341, 342, 21, 52, 217, 346, 310, 283, 128, 350, 129, 131, 51, 87, 115,
-                 88, 103, 395, 117),  # i386
+                 88, 103, 395, 117, 102),  # i386, whose old socketcall hides the family
 }
+_SOCKET = {0xC000003E: 41, 0xC00000B7: 198, 0x40000028: 281, 0x40000003: 359}
+_FAMILIES = (1, 2, 10, 16)
+"""AF_UNIX, AF_INET, AF_INET6, AF_NETLINK: those that a network namespace shuts in. AF_VSOCK, for one, knows none."""
 # fmt: on
 _X86_64 = 0xC000003E
 _X32_BIT = 0x40000000
 _EPERM = 1
 
 _LOAD, _IF_EQUAL, _IF_AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06
-_NUMBER, _ARCHITECTURE = 0, 4
+_NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT = 0, 4, 16
 """Where struct seccomp_data has them."""
 _ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
 
@@ -47,17 +50,24 @@ def filter_program() -> bytes:
     """The filter: instructions of classic BPF in the byte order of this machine."""
     program = [_instruction(_LOAD, 0, 0, _ARCHITECTURE)]
     for architecture, denied in _DENIED.items():
-        block = _block(denied + _SINCE_ONE_TABLE, architecture == _X86_64)
+        block = _block(denied + _SINCE_ONE_TABLE, _SOCKET[architecture], architecture == _X86_64)
         program += [_instruction(_IF_EQUAL, 0, len(block), architecture), *block]
     return b"".join([*program, _instruction(_RETURN, 0, 0, _ALLOW)])
 
 
-def _block(denied: tuple[int, ...], with_x32: bool) -> list[bytes]:
-    """For one architecture: deny what is listed, allow the rest. x32 is a second set of numbers for the same calls."""
+def _block(denied: tuple[int, ...], socket: int, with_x32: bool) -> list[bytes]:
+    """For one architecture: deny what is listed, and sockets of other families. x32 is a second set of numbers."""
     checks = [(_IF_EQUAL, number) for number in denied] + ([(_IF_AT_LEAST, _X32_BIT)] if with_x32 else [])
+    families = [
+        _instruction(_IF_EQUAL, 0, len(_FAMILIES) + 2, socket),
+        _instruction(_LOAD, 0, 0, _FIRST_ARGUMENT),
+        *(_instruction(_IF_EQUAL, len(_FAMILIES) - at, 0, family) for at, family in enumerate(_FAMILIES)),
+    ]
+    to_denial = len(checks) + len(families) - 1
     block = [_instruction(_LOAD, 0, 0, _NUMBER)]
-    block += [_instruction(kind, len(checks) - at, 0, number) for at, (kind, number) in enumerate(checks)]
-    return [*block, _instruction(_RETURN, 0, 0, _ALLOW), _instruction(_RETURN, 0, 0, _ERRNO | _EPERM)]
+    block += [_instruction(kind, to_denial - at, 0, number) for at, (kind, number) in enumerate(checks)]
+    denial, permission = _instruction(_RETURN, 0, 0, _ERRNO | _EPERM), _instruction(_RETURN, 0, 0, _ALLOW)
+    return [*block, *families, denial, permission]
 
 
 def _instruction(code: int, if_true: int, if_false: int, operand: int) -> bytes:
