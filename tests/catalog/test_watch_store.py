@@ -29,3 +29,9 @@ def test_an_empty_list_watches_nothing_and_forgets_no_project(connection: Connec
     assert store_watch(connection, parse_watch_list(b"")) == ()
     assert fetch_all(connection, LINES) == []
     assert len(fetch_all(connection, "SELECT FROM project")) == 1
+
+
+def test_another_project_with_the_same_specifier_is_new_all_the_same(connection: Connection) -> None:
+    store_watch(connection, parse_watch_list(b"spidev\nevdev>=1\n"))
+    added = store_watch(connection, parse_watch_list(b"spidev\nevdev>=1\nsmbus2\ngpiozero>=1\n"))
+    assert [(each.name, each.specifier) for each in added] == [("gpiozero", ">=1"), ("smbus2", "")]

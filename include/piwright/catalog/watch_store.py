@@ -23,7 +23,7 @@ ADD_LINES = """
         INSERT INTO watch (project_id, specifier)
         SELECT project_id, specifier
         FROM unnest(%(names)s::text[], %(specifiers)s::text[]) AS list (name, specifier) JOIN project USING (name)
-        WHERE NOT EXISTS (SELECT FROM watch WHERE (watch.project_id, watch.specifier) = (project_id, list.specifier))
+        WHERE NOT EXISTS (SELECT FROM watch WHERE (watch.project_id, watch.specifier) = (project.project_id, list.specifier))
         ON CONFLICT (project_id, specifier) DO NOTHING
         RETURNING project_id, specifier
     )
