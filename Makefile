@@ -36,6 +36,7 @@ constraints: .venv/.developing ## resolve every version anew
 	    requirements.txt requirements-dev.txt -o constraints.txt
 
 clean: down ## remove state and the virtual environment
+	@if [ -d .piwright/emulated ] && [ -x $(BIN)/piwright ]; then $(BIN)/piwright worker remove --all; fi
 	@rm -rf .piwright .venv
 
 .venv/.installed: requirements.txt constraints.txt pyproject.toml

@@ -139,7 +139,9 @@ def _read_workers(connection: Connection) -> list[WorkerStatus]:
     workers = fetch_all(
         connection,
         "SELECT w.worker_id, w.name, t.name AS target, w.state, w.state_reason, w.slots, w.facts -> 'sandbox' AS sandbox "
-        "FROM worker w JOIN target t USING (target_id) ORDER BY w.name",
+        "FROM worker w JOIN target t USING (target_id) "
+        # An emulated Pi that was removed stays in the table for its builds' sake.
+        "WHERE w.state <> 'drained' OR w.state_reason IS DISTINCT FROM 'removed' ORDER BY w.name",
     )
     return [
         WorkerStatus(

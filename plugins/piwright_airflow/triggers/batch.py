@@ -75,6 +75,7 @@ class BatchTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         connection: asyncssh.SSHClientConnection | None = None
         last_answer = time.monotonic()
+        missed = 0
         first_done: float | None = None
         try:
             while True:
@@ -83,14 +84,16 @@ class BatchTrigger(BaseTrigger):
                         async with asyncio.timeout(_COMMAND_SECONDS):
                             connection = await SSHHookAsync(ssh_conn_id=self.connection_id).get_conn()
                     answer = await self._ask(connection, self.status_command)
-                    last_answer = time.monotonic()
+                    last_answer, missed = time.monotonic(), 0
                 except _FAULTS as fault:
+                    missed += 1
                     if connection is not None:
                         connection.abort()
                         connection = None
                     away = time.monotonic() - last_answer
                     self.log.warning("No answer from %s for %.0f s: %s", self.connection_id, away, fault)
-                    if away > self.grace_seconds:
+                    # One slow answer can take all of the grace: a worker is lost that does not answer again.
+                    if away > self.grace_seconds and missed > 1:
                         yield TriggerEvent({"kind": "lost", "detail": f"{type(fault).__name__}: {fault}"})
                         return
                     await self._renew(None)

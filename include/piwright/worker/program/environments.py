@@ -166,7 +166,8 @@ class Environments:
             self._empty(env)
             if work.something:
                 self._run(self._installer.install_command, work, env)
-                self._compile(env)
+                if work.direct is None:  # what is imported once is compiled as it is
+                    self._compile(env)
                 locked = locked or self._installer.locked(work.out / self._installer.lock_name())
             made = sum(each.lstat().st_size for each in env.rglob("*"))
             (folder / _SIZE).write_text(str(made))
