@@ -186,6 +186,8 @@ class Containment:
     def _judge_end(self, code: int, run: _Run) -> None:
         if run.group.out_of_memory():
             raise self._too_much_memory("the kernel ended it")
+        if run.group.too_many_processes():  # refused between two looks; whatever else it says comes of that
+            raise self._too_many_processes()
         if code in _CPU_CODES:
             raise self._too_much_cpu()
         if code in _DEATH_CODES:
