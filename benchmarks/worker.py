@@ -38,7 +38,7 @@ from piwright.stack.emulated.architecture import GUESTS  # noqa: E402
 from piwright.stack.emulated.host import missing_for_emulation  # noqa: E402
 from piwright.stack.emulated.shelf import Shelf  # noqa: E402
 from piwright.stack.secrets import Secrets  # noqa: E402
-from piwright.stack.ssh_probe import _connected, ask, wait_for_server  # noqa: E402
+from piwright.stack.ssh_probe import ask, connected, wait_for_server  # noqa: E402
 from piwright.stack.ssh_workers import embedded_workers, find_sshd  # noqa: E402
 from piwright.stack.ssh_workers import worker_command as sshd_command  # noqa: E402
 from piwright.stack.workers import StackWorker, stack_workers  # noqa: E402
@@ -82,7 +82,7 @@ def compare(worker: StackWorker, key: Path, sdist: DistributionPackage, rounds: 
     """Seconds of both, the first round (which warms caches) left out: medians, and their ratio."""
     ours, rival = [], []
     phases: dict[str, list[float]] = {}
-    with _connected(worker, key) as client, tempfile.TemporaryDirectory() as place:
+    with connected(worker, key) as client, tempfile.TemporaryDirectory() as place:
         _run(client, "mkdir -p /tmp/bench")
         _put(client, f"/tmp/bench/{sdist.filename}", _content(sdist))
         for number in range(rounds + 1):
@@ -110,7 +110,7 @@ def compare_sftp(worker: StackWorker, key: Path) -> dict[str, Any]:
     """MB/s of three ways to fetch one file of random bytes."""
     speeds: dict[str, float] = {}
     size = MEGABYTES * 10**6
-    with _connected(worker, key) as client, tempfile.TemporaryDirectory() as place:
+    with connected(worker, key) as client, tempfile.TemporaryDirectory() as place:
         _run(client, f"head -c {size} /dev/urandom > /tmp/bench/random")
         copy = Path(place) / "copy"
 

@@ -10,7 +10,6 @@ A wrong value raises `SettingsError`, which names the variable, the value and wh
 import dataclasses
 import os
 import re
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -261,11 +260,3 @@ def describe_settings() -> list[tuple[str, str, str]]:
         ("PIWRIGHT_" + each.name.upper(), each.metadata["default"], each.metadata["about"])
         for each in dataclasses.fields(Settings)
     ]
-
-
-def settings_or_exit() -> Settings:
-    """The settings, or their problems on standard error and exit code 2: for programs, not for libraries."""
-    try:
-        return Settings.from_environment()
-    except SettingsError as error:
-        sys.exit("\n".join(f"piwright: {problem}" for problem in error.problems))

@@ -49,7 +49,7 @@ def ask(worker: StackWorker, key: Path) -> bytes:
     program = build_worker_zipapp()
     command = worker_command(worker.python, worker.state_directory, program.version, "probe", worker.python)
     try:
-        with _connected(worker, key) as client:
+        with connected(worker, key) as client:
             _send_program(client, worker.state_directory, program.path(worker.state_directory), program.content)
             _, output, errors = client.exec_command(command, timeout=_SECONDS)
             answer = output.read(MOST_BYTES + 1)
@@ -63,7 +63,8 @@ def ask(worker: StackWorker, key: Path) -> bytes:
     return answer
 
 
-def _connected(worker: StackWorker, key: Path) -> paramiko.SSHClient:
+def connected(worker: StackWorker, key: Path) -> paramiko.SSHClient:
+    """A connection that takes no other host key than the pinned one. Raises what paramiko raises."""
     client = paramiko.SSHClient()
     kind, data = worker.host_key.split()[:2]
     client.get_host_keys().add(f"[127.0.0.1]:{worker.port}", kind, paramiko.Ed25519Key(data=base64.b64decode(data)))

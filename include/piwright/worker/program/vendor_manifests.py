@@ -13,7 +13,7 @@ import re
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Iterable, Iterator, List, Tuple
+from typing import Iterator, List, Tuple
 
 from .files import open_regular
 from .strict import quote
@@ -52,11 +52,6 @@ class Manifests:
 
     def __bool__(self) -> bool:
         return bool(self.cargo or self.go)
-
-
-def mentions_manifests(names: Iterable[str]) -> bool:
-    """Whether an archive with members of these names may have anything to vendor."""
-    return any(name.rpartition("/")[2] in ("Cargo.toml", "go.mod") for name in names)
 
 
 def find_manifests(source: Path) -> Manifests:
