@@ -32,6 +32,10 @@ def _path(value: str) -> Path:
     return Path(value).expanduser().absolute()
 
 
+def _optional_path(value: str) -> Path | None:
+    return _path(value) if value else None
+
+
 def _optional_file(value: str) -> Path | None:
     return _file(value) if value else None
 
@@ -115,6 +119,33 @@ def _one_of(*choices: str) -> Callable[[str], str]:
     return parse
 
 
+def _storage(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError("an address without secrets, such as s3://bucket/prefix: keys come from AWS_* variables")
+    if parts.scheme and not re.fullmatch(r"[a-z0-9][a-z0-9+.-]*://[^/]+(/.*)?", value):
+        raise ValueError("a bucket such as s3://bucket/prefix, or nothing for a directory of the home")
+    if value and not parts.scheme:
+        raise ValueError("a bucket such as s3://bucket/prefix, or nothing for a directory of the home")
+    return value.rstrip("/")
+
+
+def _site_url(value: str) -> str | None:
+    parts = urlsplit(value)
+    if value and (parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment):
+        raise ValueError("the http or https address readers use, such as https://wheels.example")
+    if parts.username or parts.password:
+        raise ValueError("an address without user name and password: it stands on every page")
+    return value.rstrip("/") or None
+
+
+def _encodings(value: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(name.strip() for name in value.split(",") if name.strip()))
+    if "gz" not in names or not set(names) <= {"gz", "zst"}:
+        raise ValueError("gz, or gz,zst where the web server hands out .zst files")
+    return names
+
+
 def _cron(value: str) -> str:
     # Airflow judges the fields; here only what is certainly no cron expression is refused early.
     if not re.fullmatch(r"@(hourly|daily|weekly|monthly)|([0-9*,/A-Za-z#?-]+ ){4}[0-9*,/A-Za-z#?-]+", value):
@@ -178,6 +209,19 @@ class Settings:
     allow_unsandboxed: tuple[str, ...] = _setting(
         "", _worker_names, "Workers, by name with commas between, that may build without a sandbox."
     )
+    index_storage: str = _setting(
+        "", _storage, "A bucket to publish to, such as s3://bucket/prefix (keys: `AWS_*`); none: a directory of the home."
+    )
+    public_url: str | None = _setting(
+        "", _site_url, "Where readers and installers reach the index and the site; none: this machine, on loopback."
+    )
+    encodings: tuple[str, ...] = _setting(
+        "gz,zst", _encodings, "Compressed twins of pages: `gz`, and `zst` where the web server hands it out."
+    )
+    publishers: int = _setting("0", _none_or_whole(1, 64), "Processes that write pages; 0: one for each processor.")
+    access_log: Path | None = _setting(
+        "", _optional_path, "The web server's access log (JSON lines); none: the embedded server's own."
+    )
     debian_mirror: str | None = _setting(
         "", _mirror, "Where an emulated Pi gets Debian from; none: from where this machine's apt does."
     )
@@ -225,9 +269,24 @@ class Settings:
         return self.home / "secrets"
 
     @property
+    def storage_address(self) -> str:
+        """Where the served tree is published to: a directory's path, or the address of a bucket."""
+        return self.index_storage or str(self.index_directory)
+
+    @property
+    def access_log_file(self) -> Path:
+        """The access log that downloads are counted from."""
+        return self.access_log or self.home / "logs" / "access.log"
+
+    @property
     def index_url(self) -> str:
-        """Where the index is served."""
+        """Where this machine serves the index, on loopback."""
         return f"http://127.0.0.1:{self.index_port}"
+
+    @property
+    def site_url(self) -> str:
+        """Where readers and installers reach the index and the site."""
+        return self.public_url or self.index_url
 
     @property
     def airflow_url(self) -> str:

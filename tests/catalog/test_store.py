@@ -207,11 +207,31 @@ def test_a_failure_leaves_what_is_stored_and_says_why(connection: Connection) ->
     connection.commit()
     store_failure(connection, page("a").name, "upstream is down", answered=False)
     after = project(connection)
-    assert after._replace(skip_reason=None) == before
+    assert after._replace(skip_reason=None, stale_since=before.stale_since) == before
     assert after.skip_reason == "upstream is down"
     assert fetch_all(connection, WRITTEN) == rows
     store_unchanged(connection, page("a").name)
     assert project(connection).skip_reason is None
+
+
+def test_a_project_page_is_stale_when_the_reason_for_skipping_it_changes_and_only_then(connection: Connection) -> None:
+    def settled() -> bool:
+        stale = project(connection).stale_since is not None
+        with connection.cursor() as cursor:
+            cursor.execute("UPDATE project SET stale_since = NULL")
+        return not stale
+
+    name = page("a").name
+    put(connection, SDIST)
+    assert not settled()
+    store_failure(connection, name, "upstream is down", answered=False)
+    assert not settled()
+    store_failure(connection, name, "upstream is down", answered=False)
+    assert settled()
+    store_unchanged(connection, name)
+    assert not settled()
+    store_unchanged(connection, name)
+    assert settled()
 
 
 def test_a_failure_of_a_project_never_seen_is_kept_too(connection: Connection) -> None:

@@ -30,6 +30,10 @@ FROM attempt JOIN job USING (job_id) JOIN release USING (release_id) JOIN projec
 """
 
 
+MEANT_TO_CHANGE = ("probed_at", "stale_since")
+"""Every worker is probed anew, every page is written anew."""
+
+
 @pytest.fixture
 def old(postgres_server: str, postgres_template: Access) -> Iterator[Access]:
     """A database at 0001 with rows in every table a shop uses."""
@@ -66,10 +70,10 @@ def test_a_database_with_rows_goes_to_the_newest_schema_and_keeps_them(old: Acce
     assert current_revision(old.owner) == newest_revision()
     with connect(old.owner) as connection:
         for table in tables:
-            columns = ", ".join(column for column in before[table][0]._fields if column != "probed_at")
+            columns = ", ".join(column for column in before[table][0]._fields if column not in MEANT_TO_CHANGE)
             kept = fetch_all(connection, f"SELECT {columns} FROM {table} ORDER BY 1")
             assert [row._asdict() for row in kept] == [
-                {column: value for column, value in row._asdict().items() if column != "probed_at"}
+                {column: value for column, value in row._asdict().items() if column not in MEANT_TO_CHANGE}
                 for row in before[table]
             ]
 
@@ -86,6 +90,16 @@ def test_what_was_published_stays_offered_and_every_worker_is_asked_what_it_is(o
         attempt = fetch_one(connection, "SELECT smoke, sandbox, connections FROM attempt")
         assert attempt is not None
         assert tuple(attempt) == (None, None, None)
+
+
+def test_attempts_of_old_are_in_the_rollups_and_every_page_is_due(old: Access) -> None:
+    bring_up_to_date(old)
+    with connect(old.analyst) as connection:
+        attempts = fetch_one(connection, "SELECT count(*) FROM attempt")
+        for rollup in ("build_hour", "build_day"):
+            assert fetch_one(connection, f"SELECT sum(attempts)::bigint FROM {rollup}") == attempts
+        assert not fetch_all(connection, "SELECT FROM project WHERE stale_since IS NULL")
+        assert not fetch_all(connection, "SELECT FROM attempt WHERE page_at IS NOT NULL")
 
 
 def test_each_role_may_use_what_is_new_at_once(old: Access) -> None:

@@ -161,9 +161,9 @@ def different(directory: Path) -> Path:
     return make_wheel(directory, code=CODE | {"spidev.py": b"different\n"})
 
 
-def pure(directory: Path) -> Path:
+def pure(directory: Path, **more: Any) -> Path:
     code = {"spidev.py": CODE["spidev.py"]}
-    return make_wheel(directory, "spidev-3.6-py3-none-any.whl", info=wheel_info(["py3-none-any"]), code=code)
+    return make_wheel(directory, "spidev-3.6-py3-none-any.whl", info=wheel_info(["py3-none-any"]), code=code, **more)
 
 
 def abi3(directory: Path) -> Path:

@@ -4,6 +4,7 @@ import hashlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,45 @@ def test_a_failure_is_recorded_with_its_class_its_evidence_and_what_was_captured
     job = shop.one("SELECT * FROM job")
     assert (job.state, job.attempts) == ("failed", 1)
     assert job.reason.startswith("missing_header: ")
-    assert shop.one("SELECT stale_since FROM project").stale_since is None
+    assert shop.one("SELECT stale_since FROM project").stale_since is not None  # its page says why
+
+
+def test_attempts_are_rolled_up_as_they_arrive(shop: Shop) -> None:
+    job_id = shop.job()
+    for number in (1, 2):
+        shop.receive(shop.build(job_id, number, wheel=None, kind="fetch_failed"))
+    shop.receive(shop.build(job_id, 3))
+    for rollup in ("build_hour", "build_day"):
+        rows = shop.all(
+            f"SELECT failure_class, sum(attempts)::int AS attempts, sum(seconds)::int AS seconds FROM {rollup} "
+            "WHERE worker_id = %s GROUP BY 1 ORDER BY 1",
+            (shop.worker_id,),
+        )
+        assert [tuple(row) for row in rows] == [("", 1, 90), ("fetch_failed", 2, 180)]
+
+
+def test_the_newest_release_says_what_its_project_is(shop: Shop) -> None:
+    def summary() -> str | None:
+        return shop.one("SELECT summary FROM project").summary
+
+    def described(text: str, make: Any = make_wheel) -> Any:
+        metadata = f"Metadata-Version: 2.1\nName: spidev\nVersion: 3.6\nSummary: {text}\n".encode()
+        return partial(make, metadata=metadata)
+
+    shop.receive(shop.build(shop.job(), wheel=described("Talks \x1b[31mSPI\x1b[0m \u202edrawkcab")))
+    assert summary() == "Talks SPI \ufffddrawkcab"
+    shop.all(
+        """
+        WITH newer AS (INSERT INTO release (project_id, version, original_version)
+                       SELECT project_id, '3.7', '3.7' FROM project RETURNING release_id)
+        INSERT INTO wheel (attempt_id, release_id, filename, sha256, size, tags, metadata_sha256, built_at)
+        SELECT attempt_id, newer.release_id, 'spidev-3.7.whl', sha256, size, tags, metadata_sha256, built_at
+        FROM wheel, newer RETURNING wheel_id
+        """
+    )
+    received = shop.receive(shop.build(shop.job("trixie-cp311-armv7l"), wheel=described("Older words", pure)))
+    assert len(received.wheel_ids) == 1
+    assert summary() == "Talks SPI \ufffddrawkcab"
 
 
 def test_our_own_doing_is_tried_three_times_in_the_same_batch(shop: Shop) -> None:

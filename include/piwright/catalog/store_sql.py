@@ -28,9 +28,15 @@ UPDATE_PROJECT = """
         stale_since = CASE WHEN %(changed)s THEN clock_timestamp() ELSE stale_since END
     WHERE project_id = %(project_id)s
 """
-CONFIRM_PROJECT = "UPDATE project SET checked_at = now(), skip_reason = NULL WHERE name = %(name)s"
+# Its page says why a project could not be read, and no longer once it could.
+CONFIRM_PROJECT = """
+    UPDATE project SET checked_at = now(), skip_reason = NULL,
+        stale_since = CASE WHEN skip_reason IS NULL THEN stale_since ELSE clock_timestamp() END
+    WHERE name = %(name)s
+"""
 EXPLAIN_PROJECT = """
-    UPDATE project SET skip_reason = %(reason)s, checked_at = CASE WHEN %(answered)s THEN now() ELSE checked_at END
+    UPDATE project SET skip_reason = %(reason)s, checked_at = CASE WHEN %(answered)s THEN now() ELSE checked_at END,
+        stale_since = CASE WHEN skip_reason IS NOT DISTINCT FROM %(reason)s THEN stale_since ELSE clock_timestamp() END
     WHERE name = %(name)s
 """
 KNOWN_ETAGS = "SELECT name, etag FROM project WHERE name = ANY(%(names)s) AND etag IS NOT NULL AND gone_at IS NULL"

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from piwright.catalog.watch_list import WatchList
 from piwright.database.connection import Connection, fetch_all
+from piwright.database.stale_pages import mark_stale
 
 ADD_PROJECTS = """
     INSERT INTO project (name, display_name)
@@ -17,6 +18,7 @@ REMOVE_LINES = """
     DELETE FROM watch USING project
     WHERE watch.project_id = project.project_id
       AND (name, specifier) NOT IN (SELECT * FROM unnest(%(names)s::text[], %(specifiers)s::text[]))
+    RETURNING watch.project_id
 """
 ADD_LINES = """
     WITH added AS (
@@ -49,5 +51,8 @@ def store_watch(connection: Connection, watch_list: WatchList) -> tuple[FirstSig
     }
     with connection.cursor() as cursor:
         cursor.execute(ADD_PROJECTS, values)
-        cursor.execute(REMOVE_LINES, values)
-    return tuple(FirstSight(*row) for row in fetch_all(connection, ADD_LINES, values))
+    removed = fetch_all(connection, REMOVE_LINES, values)
+    added = tuple(FirstSight(*row) for row in fetch_all(connection, ADD_LINES, values))
+    # Its page says whether a project is looked after.
+    mark_stale(connection, [row.project_id for row in removed] + [line.project_id for line in added])
+    return added

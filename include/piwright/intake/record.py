@@ -9,7 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from packaging.version import Version
+
 from piwright.database.connection import Connection, Json, fetch_all, fetch_one
+from piwright.database.stale_pages import mark_stale
 from piwright.intake.appraisal import Appraised
 from piwright.intake.examine import Verdict
 from piwright.intake.recorded import Known, Order, Received, find_recorded
@@ -90,6 +93,17 @@ WHERE job_id IN (
 )
 """
 
+# By project_pkey.
+_SUMMARY = (
+    "UPDATE project SET summary = %(summary)s WHERE project_id = %(project)s AND summary IS DISTINCT FROM %(summary)s"
+)
+
+# release_project_id_version_key, then wheel_release.
+_VERSIONS_WITH_WHEELS = """
+SELECT r.version FROM release r
+WHERE r.project_id = %s AND r.release_id <> %s AND EXISTS (SELECT FROM wheel w WHERE w.release_id = r.release_id)
+"""
+
 _MOST_CONNECTIONS = (1 << 31) - 1
 
 
@@ -122,6 +136,7 @@ def record_failed(connection: Connection, order: Order, attempt: Attempt, verdic
     elif begun.owned:
         reason = f"{verdict.failure.failure_class}: {verdict.message or verdict.failure.meaning}"
         _set_job(connection, attempt, "waiting" if retry else "failed", reason)
+    mark_stale(connection, [order.project_id])
     return Received("failed", verdict.failure.failure_class, retry, ())
 
 
@@ -145,6 +160,7 @@ def record_built(
     if begun.earlier is not None:
         return begun.earlier
     if begun.settled:
+        mark_stale(connection, [order.project_id])
         return Received("built", None, False, ())
     inserted = tuple(_insert_wheel(connection, order, begun.attempt_id, verdict, each) for each in new)
     serving = inserted + tuple(each.wheel_id for each in known)
@@ -158,8 +174,8 @@ def record_built(
     if offered or let_go:
         # One the project itself meant for this platform only says nothing about what it builds on others.
         _settle_others(connection, order, [wheel for wheel in offered if not wheel.widened])
-        statement = "UPDATE project SET stale_since = coalesce(stale_since, now()) WHERE project_id = %s"
-        _execute(connection, statement, (order.project_id,))
+    _describe_project(connection, order, [each.wheel for each in new])
+    mark_stale(connection, [order.project_id])
     return Received("built", None, False, serving)
 
 
@@ -232,6 +248,18 @@ def _insert_wheel(connection: Connection, order: Order, attempt_id: int, verdict
     if row is None:
         raise NameTaken(wheel.filename)
     return int(row.wheel_id)
+
+
+def _describe_project(connection: Connection, order: Order, wheels: Sequence[CheckedWheel]) -> None:
+    """The newest release we have a wheel of says what its project is."""
+    summary = next((wheel.summary for wheel in wheels if wheel.summary), None)
+    if summary is not None and not _newer_wheels(connection, order):
+        _execute(connection, _SUMMARY, {"project": order.project_id, "summary": summary})
+
+
+def _newer_wheels(connection: Connection, order: Order) -> bool:
+    rows = fetch_all(connection, _VERSIONS_WITH_WHEELS, (order.project_id, order.release_id))
+    return any(Version(row.version) > Version(order.version) for row in rows)
 
 
 def _let_go(connection: Connection, order: Order, wheel_ids: Sequence[int], verdict: Verdict) -> bool:

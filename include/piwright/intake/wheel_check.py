@@ -68,6 +68,7 @@ class CheckedWheel:
     needed: tuple[str, ...] = ()
     needs_distribution: bool = False
     widened: bool = False
+    summary: str = ""
 
 
 def check_wheel(
@@ -175,6 +176,7 @@ def _check_content(path: Path, name: FileName, archive: Archive, limits: Limits)
         tags=tuple(sorted(map(str, name.tags))),
         build_tag=name.build,
         requires_python=parsed.requires_python,
+        summary=parsed.summary,
         metadata=metadata,
         metadata_sha256=hashlib.sha256(metadata).hexdigest(),
         received_sha256=sha256,

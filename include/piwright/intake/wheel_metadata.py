@@ -21,6 +21,8 @@ from packaging.tags import Tag, parse_tag
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
+from piwright.intake.untrusted import clean_text
+
 _MOST_HEADERS = 20_000
 _MOST_HEADER_NAMES = 200
 _HEADER = re.compile(rb"([!-9;-~]+):")
@@ -31,6 +33,7 @@ _LONGEST = {"name": 300, "version": 300, "requires-python": 1000, "requires-dist
 _MOST_REQUIREMENTS = 512 << 10
 """Characters of all Requires-Dist together; the largest projects have a fifth of it."""
 _MOST_TAGS = 500
+_LONGEST_SUMMARY = 512
 _ONLY_ONCE = ("Wheel-Version", "Root-Is-Purelib", "Build")
 
 
@@ -40,11 +43,15 @@ class WheelTextError(ValueError):
 
 @dataclass(frozen=True)
 class WheelMetadata:
-    """What an installer reads from METADATA. `requires_python` is None where any Python will do."""
+    """What an installer reads from METADATA, and what people do.
+
+    `requires_python` is None where any Python will do; `summary` is one line, cut where it is long, "" if there is none.
+    """
 
     name: NormalizedName
     version: Version
     requires_python: str | None
+    summary: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,7 +91,10 @@ def parse_metadata(content: bytes) -> WheelMetadata:
         raise WheelTextError(f"METADATA: {error}") from None
     except RecursionError:
         raise WheelTextError("METADATA: a marker in Requires-Dist is nested too deeply") from None
-    return WheelMetadata(canonicalize_name(name), version, str(requires_python or "") or None)
+    summary = clean_text(str(raw.get("summary", "")), _LONGEST_SUMMARY)
+    if summary == "UNKNOWN":  # what setuptools once wrote where there was none
+        summary = ""
+    return WheelMetadata(canonicalize_name(name), version, str(requires_python or "") or None, summary)
 
 
 def _judge_lengths(raw: RawMetadata) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from piwright.database.connection import Connection, fetch_all, fetch_one
+from piwright.database.stale_pages import mark_stale
 from piwright.planning.needs import judge
 
 _LONGEST_WAIT = timedelta(hours=24)
@@ -74,7 +75,7 @@ def open_builds(connection: Connection, batch_id: int) -> list[Build]:
             WHERE batch_id = %s AND state IN ('leased', 'waiting')
             RETURNING job_id, release_id, target_id, priority, estimate_seconds, attempts
         )
-        SELECT j.*, p.name AS project, r.version, t.python, t.tags, n.project_id IS NOT NULL AS network
+        SELECT j.*, p.project_id, p.name AS project, r.version, t.python, t.tags, n.project_id IS NOT NULL AS network
         FROM taken j JOIN release r USING (release_id) JOIN project p USING (project_id) JOIN target t USING (target_id)
         LEFT JOIN network_exception n USING (project_id)
         ORDER BY j.priority DESC, j.estimate_seconds DESC, j.job_id
@@ -101,6 +102,7 @@ def open_builds(connection: Connection, batch_id: int) -> list[Build]:
                     "changed_at = now() WHERE job_id = %s",
                     (row.job_id,),
                 )
+            mark_stale(connection, [row.project_id])
             continue
         file = (sdist.filename, sdist.url, sdist.hashes, sdist.size, sdist.uploaded_at)
         builds.append(Build(row.job_id, row.attempts + 1, row.project, row.version, *file, row.network))

@@ -20,6 +20,7 @@ from packaging.version import Version
 
 from piwright.catalog.intervals import releases_uploaded
 from piwright.database.connection import Connection, execute_values, fetch_all
+from piwright.database.stale_pages import mark_stale
 from piwright.planning import priority
 from piwright.planning.estimate import estimate
 from piwright.planning.needs import judge
@@ -155,13 +156,14 @@ def queue_requested(
 
 def settle_removed(connection: Connection) -> int:
     """Jobs of releases that upstream removed are over, whatever became of them. Answers how many. Walks release_gone."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE job SET state = 'removed', reason = 'upstream removed the release', changed_at = now() "
-            "FROM release r WHERE r.release_id = job.release_id AND r.gone_at IS NOT NULL "
-            "AND job.state NOT IN ('removed', 'leased')"
-        )
-        return cursor.rowcount
+    rows = fetch_all(
+        connection,
+        "UPDATE job SET state = 'removed', reason = 'upstream removed the release', changed_at = now() "
+        "FROM release r WHERE r.release_id = job.release_id AND r.gone_at IS NOT NULL "
+        "AND job.state NOT IN ('removed', 'leased') RETURNING r.project_id",
+    )
+    mark_stale(connection, [row.project_id for row in rows])
+    return len(rows)
 
 
 def _releases_of(connection: Connection, project_ids: Collection[int]) -> defaultdict[int, list[_Release]]:
@@ -229,4 +231,5 @@ def _queue(
         return Queued((), tuple(unneeded))
     with connection.cursor() as cursor:
         queued = execute_values(cursor, _QUEUE, rows, fetch=True)
+    mark_stale(connection, [of[row[0]].project_id for row in rows])
     return Queued(tuple(row.job_id for row in queued), tuple(unneeded))

@@ -14,9 +14,7 @@ from datetime import datetime
 from packaging.utils import canonicalize_name
 
 from piwright.database.connection import Connection, fetch_all, fetch_one
-
-_STALE = "UPDATE project SET stale_since = coalesce(stale_since, now()) WHERE project_id = %s"
-"""Its page tells of the exception."""
+from piwright.database.stale_pages import mark_stale
 
 
 class NoSuchProject(LookupError):
@@ -45,7 +43,7 @@ def allow_network(connection: Connection, name: str, *, reason: str, by: str) ->
             """,
             (project_id, reason, by),
         )
-        cursor.execute(_STALE, (project_id,))
+    mark_stale(connection, [project_id])  # its page tells of the exception
 
 
 def forbid_network(connection: Connection, name: str) -> bool:
@@ -54,8 +52,8 @@ def forbid_network(connection: Connection, name: str) -> bool:
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM network_exception WHERE project_id = %s", (project_id,))
         existed = cursor.rowcount > 0
-        if existed:
-            cursor.execute(_STALE, (project_id,))
+    if existed:
+        mark_stale(connection, [project_id])
     return existed
 
 

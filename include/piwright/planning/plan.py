@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from piwright.database.connection import Connection, execute_values, fetch_all, fetch_one
+from piwright.database.stale_pages import mark_stale
 from piwright.planning import priority
 from piwright.planning.batches import sweep_abandoned
 from piwright.planning.needs import judge
@@ -19,7 +20,7 @@ MOST_BATCHES = 500
 
 # Walks job_claim. Jobs of the run's own interval, those that wait for no run in particular, and the urgent ones.
 CLAIMABLE = """
-SELECT j.job_id, j.release_id, j.target_id, j.priority, j.estimate_seconds, j.forced, p.name, r.version,
+SELECT j.job_id, j.release_id, r.project_id, j.target_id, j.priority, j.estimate_seconds, j.forced, p.name, r.version,
        r.gone_at, t.tags, t.python
 FROM target t
 CROSS JOIN LATERAL (
@@ -131,6 +132,8 @@ def _still_needed(connection: Connection, rows: Sequence[Any]) -> list[Any]:
                 "FROM (VALUES %s) AS s (job_id, state, reason) WHERE job.job_id = s.job_id",
                 settled,
             )
+        jobs = {job_id for job_id, _, _ in settled}
+        mark_stale(connection, [row.project_id for row in rows if row.job_id in jobs])
     return needed
 
 
