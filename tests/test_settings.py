@@ -32,6 +32,11 @@ WRONG = {
     "PIWRIGHT_BUILD_PROCESSES": ["0", "15"],
     "PIWRIGHT_BUILD_CPU": ["-1", "1.5"],
     "PIWRIGHT_ALLOW_UNSANDBOXED": ["*", "pi 1", "pi-1;pi-2", "../pi"],
+    "PIWRIGHT_INDEX_STORAGE": ["/srv/index", "s3:bucket", "s3://key:secret@bucket/x", "s3://bucket/x?y=z"],
+    "PIWRIGHT_PUBLIC_URL": ["wheels.example", "ftp://wheels.example", "https://me:secret@wheels.example"],
+    "PIWRIGHT_ENCODINGS": ["br", "zst", "gz;zst"],
+    "PIWRIGHT_PUBLISHERS": ["-1", "65", "two"],
+    "PIWRIGHT_ACCESS_LOG": ["/"],
     "PIWRIGHT_DEBIAN_MIRROR": ["ftp://example.invalid/debian", "example.invalid", "http://me:secret@127.0.0.1/debian"],
 }
 

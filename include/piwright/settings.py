@@ -32,7 +32,9 @@ def _path(value: str) -> Path:
     return Path(value).expanduser().absolute()
 
 
-def _optional_path(value: str) -> Path | None:
+def _optional_log(value: str) -> Path | None:
+    if value and _path(value).is_dir():
+        raise ValueError("a file, which need not exist yet")
     return _path(value) if value else None
 
 
@@ -210,7 +212,9 @@ class Settings:
         "", _worker_names, "Workers, by name with commas between, that may build without a sandbox."
     )
     index_storage: str = _setting(
-        "", _storage, "A bucket to publish to, such as s3://bucket/prefix (keys: `AWS_*`); none: a directory of the home."
+        "",
+        _storage,
+        "A bucket to publish to, such as s3://bucket/prefix (keys: `AWS_*`); none: a directory of the home.",
     )
     public_url: str | None = _setting(
         "", _site_url, "Where readers and installers reach the index and the site; none: this machine, on loopback."
@@ -220,7 +224,7 @@ class Settings:
     )
     publishers: int = _setting("0", _none_or_whole(1, 64), "Processes that write pages; 0: one for each processor.")
     access_log: Path | None = _setting(
-        "", _optional_path, "The web server's access log (JSON lines); none: the embedded server's own."
+        "", _optional_log, "The web server's access log (JSON lines); none: the embedded server's own."
     )
     debian_mirror: str | None = _setting(
         "", _mirror, "Where an emulated Pi gets Debian from; none: from where this machine's apt does."

@@ -73,7 +73,26 @@ def test_job_counts_follow_every_change_and_survive_folding(connection: Connecti
     assert [tuple(row) for row in counted] == [("built", 2), ("failed", 1), ("waiting", 2)]
 
 
+def test_offer_counts_are_the_same_after_folding(connection: Connection) -> None:
+    sums = "SELECT sum(projects)::int, sum(releases)::int, sum(wheels)::int, sum(bytes)::int FROM offer_count"
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT fold_offer_counts()")  # nothing there
+        cursor.execute(
+            "INSERT INTO offer_count (projects, releases, wheels, bytes) VALUES (1, 2, 3, 400), (0, -1, -1, -100)"
+        )
+        before = fetch_one(connection, sums)
+        cursor.execute("SELECT fold_offer_counts()")
+    assert before is not None
+    assert tuple(before) == (1, 1, 2, 300)
+    assert fetch_one(connection, sums) == before
+    assert len(fetch_all(connection, "SELECT FROM offer_count")) == 1
+
+
 FORBIDDEN = {
+    "how much is offered": "DELETE FROM offer_count",
+    "a rollup": "UPDATE build_day SET attempts = 0",
+    "an attempt's class": "UPDATE attempt SET failure_class = 'x'",
+    "downloads": "DELETE FROM download",
     "a wheel's content": "UPDATE wheel SET sha256 = repeat('0', 64)",
     "a wheel's facts": "UPDATE wheel SET facts = '{}'",
     "a wheel": "DELETE FROM wheel",
