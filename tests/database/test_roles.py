@@ -74,7 +74,10 @@ def test_job_counts_follow_every_change_and_survive_folding(connection: Connecti
 
 
 def test_offer_counts_are_the_same_after_folding(connection: Connection) -> None:
-    sums = "SELECT sum(projects)::int, sum(releases)::int, sum(wheels)::int, sum(bytes)::int FROM offer_count"
+    sums = (
+        "SELECT sum(projects)::int AS projects, sum(releases)::int AS releases, sum(wheels)::int AS wheels, "
+        "sum(bytes)::int AS bytes FROM offer_count"
+    )
     with connection.cursor() as cursor:
         cursor.execute("SELECT fold_offer_counts()")  # nothing there
         cursor.execute(
