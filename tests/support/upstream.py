@@ -284,7 +284,9 @@ class LoopbackUpstream:
                 attribute += f' data-yanked="{html.escape(reason)}"'
             links.append((f"{each['url']}#sha256={each['hashes']['sha256']}", each["filename"], attribute))
         body = "".join(f'<a href="{html.escape(url)}"{more}>{text}</a><br>\n' for url, text, more in links)
-        return 200, {"Content-Type": HTML_TYPE, "Vary": "Accept"}, f"<!DOCTYPE html>\n{body}".encode()
+        # As upstream really does: the pip of Bullseye knows nothing else than text/html.
+        content_type = HTML_TYPE if "vnd.pypi.simple" in accept else "text/html"
+        return 200, {"Content-Type": content_type, "Vary": "Accept"}, f"<!DOCTYPE html>\n{body}".encode()
 
 
 class _Handler(BaseHTTPRequestHandler):
