@@ -26,23 +26,23 @@ from piwright_airflow.defaults import START, TASK_DEFAULTS
 def publish_index():
     @task
     def write_pages() -> None:
-        """Publish files and pages of changed projects."""
+        """Publish files, index pages and project pages of changed projects."""
         from piwright_airflow.stages import write_pages
 
         write_pages()
 
     @task
-    def write_home() -> None:
-        """Bring the page for people up to date."""
-        from piwright_airflow.stages import write_home
+    def write_shop() -> None:
+        """Bring the home page, search, status and feeds up to date."""
+        from piwright_airflow.stages import write_shop
 
-        write_home()
+        write_shop()
 
     @task(trigger_rule="none_failed")
     def gate() -> None:
         """Fail the run when a stage failed."""
 
-    write_pages() >> write_home() >> gate()
+    write_pages() >> write_shop() >> gate()
 
 
 publish_index()

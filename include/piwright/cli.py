@@ -8,7 +8,21 @@ import sys
 import typer
 from rich.console import Console
 
-from piwright.commands import add, airflow, database, down, network, offer, status, sync, up, why, worker
+from piwright.commands import (
+    add,
+    airflow,
+    conformance,
+    database,
+    down,
+    downloads,
+    network,
+    offer,
+    status,
+    sync,
+    up,
+    why,
+    worker,
+)
 from piwright.settings import SettingsError
 
 app = typer.Typer(
@@ -29,6 +43,8 @@ app.command("hold")(offer.hold)
 app.command(
     "airflow", context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 )(airflow.airflow)
+app.command("conformance")(conformance.conformance)
+app.add_typer(downloads.app, name="downloads")
 app.add_typer(worker.app, name="worker")
 app.add_typer(network.app, name="network")
 app.add_typer(database.app, name="db")

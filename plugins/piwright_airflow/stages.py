@@ -15,10 +15,11 @@ from packaging.utils import canonicalize_name
 from piwright.catalog import update as catalog
 from piwright.catalog.watch_list import read_watch_list
 from piwright.database.connection import fetch_all, fetch_one
-from piwright.index.publish import publish
+from piwright.downloads import count as downloads
+from piwright.downloads.rotation import log_files
 from piwright.planning import batches, jobs, plan
 from piwright.settings import Settings
-from piwright.site import home
+from piwright.site import publication
 from piwright_airflow.database import task_database
 from piwright_airflow.upstream import upstream_url
 
@@ -139,12 +140,7 @@ def write_pages() -> None:
     """Publish the files and pages of changed projects."""
     settings = Settings.from_environment()
     with task_database() as database:
-        report = publish(
-            database,
-            store_root=settings.store_directory,
-            index_root=settings.index_directory,
-            upstream_url=upstream_url(settings),
-        )
+        report = publication.publish_projects(database, settings, upstream_url(settings))
     log.info(
         "%d projects: %d pages written, %d removed; %d files added, %d removed",
         report.projects,
@@ -158,8 +154,22 @@ def write_pages() -> None:
         raise AirflowException("Not published: " + " ".join(report.problems))
 
 
-def write_home() -> None:
-    """Bring the page for people up to date."""
+def write_shop() -> None:
+    """Bring the home page, search, status and feeds up to date with what is published."""
     settings = Settings.from_environment()
     with task_database() as database:
-        home.write_home(database, settings.index_directory, settings.index_url)
+        report = publication.write_shop(database, settings)
+    log.info("%d files of the shop's own pages written, %d removed", report.written, report.removed)
+
+
+def count_downloads() -> None:
+    """Count what the access log has gained. Airflow retries a log that cannot be read; the others are counted."""
+    settings = Settings.from_environment()
+    logs = log_files(settings.access_log_file)
+    with task_database() as database:
+        report = downloads.count_downloads(database, logs)
+    log.info("%d new lines in %d logs: %d downloads", report.lines, report.logs, report.downloads)
+    if report.unreadable:
+        log.warning("%d lines cannot be read: docs/downloads.md has the format", report.unreadable)
+    if report.problems:
+        raise AirflowException("Not counted: " + " ".join(report.problems))

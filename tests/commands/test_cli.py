@@ -8,7 +8,22 @@ from pathlib import Path
 import pytest
 
 PIWRIGHT = str(Path(sys.executable).with_name("piwright"))
-VERBS = ("up", "down", "status", "sync", "add", "why", "offer", "hold", "worker", "network", "db", "airflow")
+VERBS = (
+    "up",
+    "down",
+    "status",
+    "sync",
+    "add",
+    "why",
+    "offer",
+    "hold",
+    "worker",
+    "network",
+    "db",
+    "airflow",
+    "conformance",
+    "downloads",
+)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import gzip
 import hashlib
 import io
 import json
+import os
 import zipfile
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -20,11 +21,20 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from bs4 import BeautifulSoup
+from packaging.tags import parse_tag
 
 from piwright.database.connection import Connection, Json, fetch_all, fetch_one
 from piwright.index.offer import hold_wheel
 from piwright.index.publish import PublishReport, publish
+from piwright.index.storage import Storage
+from piwright.index.storage_directory import DirectoryStorage
 from piwright.intake.store import FileStore
+
+TAGS = ("cp311-cp311-linux_armv7l", "cp311-cp311-manylinux_2_36_armv7l", "py3-none-any", "py2-none-any")
+"""What targets of the shop can install."""
+
+INDEXES = ("simple", "extra/simple", "here/simple")
+"""The indexes of a shop with the one target `here`."""
 
 UPSTREAM = "http://upstream.invalid/simple/"
 BUILT = datetime(2026, 3, 4, 5, 6, 7, 89, tzinfo=UTC)
@@ -74,6 +84,7 @@ class Shop:
         self.connection = connection
         self.store = FileStore(home / "store")
         self.index_root = home / "index"
+        self.storage: Storage = DirectoryStorage(self.index_root)
 
     def execute(self, statement: str, parameters: Any = None) -> None:
         with self.connection.cursor() as cursor:
@@ -121,9 +132,9 @@ class Shop:
     def job(self, name: str, version: str, target: str = "here", state: str = "built") -> int:
         release = self.release(name, version)
         self.execute(
-            "INSERT INTO target (name, distribution, python, architecture, tags) VALUES (%s, 'd', '3.11', 'x', %s)"
+            "INSERT INTO target (name, distribution, python, architecture, tags) VALUES (%s, %s, '3.11', 'x', %s)"
             " ON CONFLICT DO NOTHING",
-            (target, ["py3-none-any"]),
+            (target, target.partition("-")[0], list(TAGS)),
         )
         self.execute(
             "INSERT INTO job (release_id, target_id, priority, estimate_seconds, state)"
@@ -149,7 +160,16 @@ class Shop:
         return int(self.value("SELECT attempt_id FROM attempt WHERE job_id = %s AND number = %s", job, number))
 
     def wheel(
-        self, name: str, version: str, tag: str = "py3-none-any", *, built_at: datetime = BUILT, **made_of: Any
+        self,
+        name: str,
+        version: str,
+        tag: str = "py3-none-any",
+        *,
+        built_at: datetime = BUILT,
+        target: str = "here",
+        facts: Mapping[str, Any] | None = None,
+        apt: Sequence[str] = (),
+        **made_of: Any,
     ) -> str:
         """Build, store and record a wheel of ours; its file name is returned."""
         filename, content = make_wheel(name, version, tag, **made_of)
@@ -160,17 +180,19 @@ class Shop:
         fresh.unlink()
         metadata = self.store.metadata_path(stored.sha256, filename).read_bytes()
         self.execute(
-            "INSERT INTO wheel (attempt_id, release_id, filename, sha256, size, tags, metadata_sha256, built_at)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
+            "INSERT INTO wheel (attempt_id, release_id, filename, sha256, size, tags, metadata_sha256, built_at, facts,"
+            " apt_packages) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
             (
-                self.attempt(self.job(name, version)),
+                self.attempt(self.job(name, version, target)),
                 self.release(name, version),
                 filename,
                 stored.sha256,
                 stored.size,
-                [tag],
+                [str(each) for each in parse_tag(tag)],
                 hashlib.sha256(metadata).hexdigest(),
                 built_at,
+                Json(dict(facts or {})),
+                list(apt),
             ),
         )
         return filename
@@ -188,8 +210,8 @@ class Shop:
         )
 
     def publish(self, **options: Any) -> PublishReport:
-        roots = {"store_root": self.store.root, "index_root": self.index_root, "upstream_url": UPSTREAM}
-        return publish(self.connection, **roots | options)
+        given = {"storage": self.storage, "store_root": self.store.root, "upstream_url": UPSTREAM}
+        return publish(self.connection, **given | options)
 
     def stale(self) -> list[str]:
         rows = fetch_all(self.connection, "SELECT name FROM project WHERE stale_since IS NOT NULL ORDER BY name")
@@ -212,26 +234,67 @@ class Shop:
 def check_tree(root: Path) -> int:
     """Follow every link on every page below `root`; how many wheels of ours were found. Fails on the first lie."""
     found = 0
-    for page in sorted(root.glob("**/index.*")):
-        if page.name.startswith(".") or page.parent == root:
-            continue
-        content = gzip.decompress(page.read_bytes()) if page.suffix == ".gz" else page.read_bytes()
-        links = _json_links(content) if "v1_json" in page.name else _html_links(content)
-        for url, sha256, metadata_sha256 in links:
-            if sha256 is None:
-                assert (page.parent / url / "index.html").is_file(), f"{page} lists {url}, which has no page"
-            elif not urlsplit(url).scheme:
-                wheel = page.parent / unquote(url)
-                assert wheel.is_file(), f"{page} names {url}, which is not there"
-                assert hashlib.sha256(wheel.read_bytes()).hexdigest() == sha256
-                metadata = wheel.with_name(wheel.name + ".metadata").read_bytes()
-                assert hashlib.sha256(metadata).hexdigest() == metadata_sha256
-                found += 1
+    for page in _pages(root):
+        for link in _links(page):
+            assert not (lie := _lie(root, page, link)), lie
+            found += link[1] is not None and not urlsplit(link[0]).scheme
     return found
 
 
+def crawl(root: Path) -> int:
+    """The same while the tree changes: what a page named a moment ago may be gone, if the page does not name it any more."""
+    followed = 0
+    for page in _pages(root):
+        try:
+            for link in _links(page):
+                tries = 0
+                while lie := _lie(root, page, link):
+                    tries += 1
+                    if link not in _links(page):
+                        break
+                    assert tries < 3, lie
+                followed += 1
+        except FileNotFoundError:
+            continue  # the page itself is gone
+    return followed
+
+
+Link = tuple[str, str | None, str | None]
+
+
+def _pages(root: Path) -> list[Path]:
+    found = []
+    for folder, folders, names in os.walk(root):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(folder, name) for name in names if name.startswith("index.") and Path(folder) != root]
+    return sorted(found)
+
+
+def _links(page: Path) -> list[Link]:
+    content = gzip.decompress(page.read_bytes()) if page.suffix == ".gz" else page.read_bytes()
+    return _json_links(content) if "v1_json" in page.name else _html_links(content)
+
+
+def _lie(root: Path, page: Path, link: Link) -> str | None:
+    """What is wrong with a link; None if nothing is."""
+    url, sha256, metadata_sha256 = link
+    if sha256 is None:  # a name without a page in a complete index is looked for upstream
+        missing = page.parent == root / "extra/simple" and not (page.parent / url / "index.html").is_file()
+        return f"{page} lists {url}, which has no page" if missing else None
+    if urlsplit(url).scheme:
+        return None
+    wheel = page.parent / unquote(url)
+    try:
+        contents = wheel.read_bytes(), wheel.with_name(wheel.name + ".metadata").read_bytes()
+    except FileNotFoundError as error:
+        return f"{page} names {url}, but {error.filename} is not there"
+    if [hashlib.sha256(content).hexdigest() for content in contents] != [sha256, metadata_sha256]:
+        return f"{page} names {url} with other hashes"
+    return None
+
+
 @lru_cache(maxsize=1000)
-def _json_links(content: bytes) -> list[tuple[str, str | None, str | None]]:
+def _json_links(content: bytes) -> list[Link]:
     page = json.loads(content)
     if "projects" in page:
         return [(f"{each['name']}/", None, None) for each in page["projects"]]
@@ -242,8 +305,8 @@ def _json_links(content: bytes) -> list[tuple[str, str | None, str | None]]:
 
 
 @lru_cache(maxsize=1000)
-def _html_links(content: bytes) -> list[tuple[str, str | None, str | None]]:
-    links: list[tuple[str, str | None, str | None]] = []
+def _html_links(content: bytes) -> list[Link]:
+    links: list[Link] = []
     for anchor in BeautifulSoup(content, "html.parser").find_all("a"):
         url, _, fragment = str(anchor["href"]).partition("#")
         metadata = str(anchor.get("data-core-metadata", ""))

@@ -1,14 +1,21 @@
 """Which files a page shows, decided without a database."""
 
+import random
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from packaging.tags import parse_tag
+from packaging.utils import parse_wheel_filename
 from published_shop import BUILT
 
-from piwright.index.compose import compose_page, served_wheels, withheld_wheels
+from piwright.index.compose import compose_page, is_listed, served_wheels, withheld_wheels
 from piwright.index.contents import OurWheel, ProjectContents
-from piwright.index.layout import EXTRA, SIMPLE
-from piwright.index.page import PageFile
+from piwright.index.layout import EXTRA, SIMPLE, TargetTags, target_flavour
+from piwright.index.page import PageFile, render_html
 
 
 def ours(filename: str, wheel_id: int = 1, **more: object) -> OurWheel:
@@ -103,3 +110,100 @@ def test_an_archived_project_is_still_installable() -> None:
     assert page is not None
     assert page.status == "archived"
     assert len(page.files) == 1
+
+
+BOOKWORM = target_flavour(
+    "bookworm-cp311-armv7l",
+    TargetTags(
+        "bookworm",
+        frozenset(
+            ["cp311-cp311-linux_armv7l", "cp311-abi3-linux_armv7l", "cp311-abi3-manylinux_2_36_armv7l", "py3-none-any"]
+        ),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("tags", "built_for", "needs_distribution", "indexes"),
+    [
+        (["py3-none-any"], "trixie", False, "simple extra target"),
+        (["cp311-abi3-manylinux_2_36_armv7l"], "trixie", False, "simple extra target"),
+        (["cp311-cp311-linux_armv7l"], "bookworm", False, "simple extra target"),
+        (["cp311-cp311-linux_armv6l", "cp311-cp311-linux_armv7l"], "bookworm", False, "simple extra target"),
+        # Another distribution's libraries may be missing here; its own index has it.
+        (["cp311-cp311-linux_armv7l"], "trixie", False, "simple extra"),
+        # By its name it fits several distributions, and it works on one: only that one's index has it.
+        (["cp311-abi3-linux_armv7l"], "bookworm", True, "target"),
+        (["cp311-abi3-linux_armv7l"], "trixie", True, ""),
+        # The tag with a floor is true anywhere; without one it is true on its own distribution only.
+        (["cp311-abi3-manylinux_2_36_armv7l", "cp311-abi3-linux_armv6l"], "trixie", True, "target"),
+        (["cp313-cp313-linux_armv7l"], "bookworm", False, "simple extra"),
+    ],
+)
+def test_an_index_names_what_its_clients_can_install_and_run(
+    tags: list[str], built_for: str, needs_distribution: bool, indexes: str
+) -> None:
+    more = {"tags": tuple(tags), "distribution": built_for, "needs_distribution": needs_distribution}
+    contents = ProjectContents(1, "a", "1", wheels=(ours("a-1.0-x-y-z.whl", **more),))
+    flavours = {"simple": SIMPLE, "extra": EXTRA, "target": BOOKWORM}
+    assert " ".join(name for name, flavour in flavours.items() if compose_page(contents, flavour)) == indexes
+
+
+@pytest.mark.parametrize(
+    ("more", "listed"),
+    [
+        ({}, True),
+        ({"wheels": (ours("a-1.0-py3-none-any.whl"),)}, True),
+        ({"status": "archived"}, True),
+        ({"status": "quarantined"}, False),
+        ({"status": "quarantined", "wheels": (ours("a-1.0-py3-none-any.whl"),)}, True),
+        ({"gone": True, "wheels": (ours("a-1.0-py3-none-any.whl"),)}, False),
+        ({"known": False}, False),
+    ],
+)
+def test_a_complete_index_lists_what_can_be_installed_from_here_or_there(more: dict[str, object], listed: bool) -> None:
+    assert is_listed(replace(ProjectContents(1, "a", "1"), **more)) is listed  # type: ignore[arg-type]
+
+
+interpreters = st.sampled_from(["cp311-cp311", "cp313-cp313", "cp311-abi3", "py3-none", "py2.py3-none"])
+platforms = st.sampled_from(["any", "linux_armv7l", "linux_armv6l.linux_armv7l", "manylinux_2_36_armv7l"])
+
+
+def _some_wheels(make: Callable[..., Any]) -> st.SearchStrategy[list[Any]]:
+    """Wheels of a few versions, with odd ones and build tags among them."""
+    versions = st.sampled_from(["1.0", "1!2.0", "2.0rc1", "2.0+pi"])
+    names = st.tuples(versions, st.sampled_from(["", "-1", "-10a"]), interpreters, platforms)
+    return st.lists(names.map(lambda each: make(*each)), max_size=8, unique_by=lambda each: each.filename)
+
+
+def _our_wheel(version: str, build: str, interpreter: str, platform: str) -> OurWheel:
+    tag = f"{interpreter}-{platform}"
+    wheel = replace(ours(f"a-{version}{build}-{tag}.whl"), version=version, tags=tuple(map(str, parse_tag(tag))))
+    return replace(wheel, distribution="bookworm", wheel_id=abs(hash(wheel.filename)))
+
+
+def _their_wheel(version: str, build: str, interpreter: str, platform: str) -> PageFile:
+    return theirs(f"a-{version}{build}-{interpreter}-{platform}.whl", version)
+
+
+@given(_some_wheels(_our_wheel), _some_wheels(_their_wheel), st.randoms(use_true_random=False))
+def test_an_installer_never_meets_a_file_twice_nor_loses_one_of_upstreams(
+    our_wheels: list[OurWheel], their_files: list[PageFile], chance: random.Random
+) -> None:
+    contents = ProjectContents(1, "a", "1", wheels=tuple(our_wheels), upstream=tuple(their_files))
+    chance.shuffle(our_wheels)
+    chance.shuffle(their_files)
+    other = replace(contents, wheels=tuple(our_wheels), upstream=tuple(their_files))
+    for flavour in (SIMPLE, EXTRA, BOOKWORM):
+        page, same = compose_page(contents, flavour), compose_page(other, flavour)
+        assert (page and render_html(page)) == (same and render_html(same))
+        if page is None:
+            continue
+        names = [file.filename for file in page.files]
+        assert len(names) == len(set(names))
+        assert {file.filename for file in their_files} <= set(names) or flavour == EXTRA
+        served = [parse_wheel_filename(file.filename) for file in their_files]
+        for file in page.files:
+            if file.url.startswith(".."):
+                _, version, _, tags = parse_wheel_filename(file.filename)
+                assert not any(version == each[1] and tags <= each[3] for each in served)

@@ -9,12 +9,14 @@ import pytest
 from piwright.database.connection import Connection, connect
 from piwright.database.provision import Access
 from piwright.index.contents import PROJECTS, UPSTREAM_FILES, WHEELS
-from piwright.index.publication import SETTLE
 from piwright.index.publish import ALL, STALE
+from piwright.index.roots import LISTED, LISTED_EXTRA
+from piwright.index.settle import LOCK_PROJECTS, MARK_PUBLISHED, WRITE_PROJECTS
+from piwright.index.strangers import KNOWN_FILES, WITH_WHEELS
 
 FILL = """
-INSERT INTO project (name, display_name, stale_since)
-SELECT 'project-' || n, n::text, CASE WHEN n % 20 = 0 THEN now() END FROM generate_series(1, 4000) n;
+INSERT INTO project (name, display_name, stale_since, listed, listed_extra)
+SELECT 'project-' || n, n::text, CASE WHEN n % 20 = 0 THEN now() END, n % 10 = 0, n % 20 = 0 FROM generate_series(1, 4000) n;
 INSERT INTO network_exception (project_id, reason, allowed_by) SELECT project_id, 'r', 'me' FROM project;
 INSERT INTO release (project_id, version, original_version)
 SELECT project_id, v::text, v::text FROM project, generate_series(1, 4) v;
@@ -51,9 +53,22 @@ def filled(database: Access) -> Iterator[Connection]:
             | {"limit": 50},
         ),
         (ALL, {"position": None, "project": 100, "limit": 50}),
-        (SETTLE, {"project": 17, "row_version": "1"}),
+        (LISTED, {"leaving": ["project-20"]}),
+        (LISTED_EXTRA, {"leaving": []}),
+        (MARK_PUBLISHED, {"wheels": [1, 2, 3]}),
+        (LOCK_PROJECTS, {"projects": [10, 11, 12, 13]}),
+        (
+            WRITE_PROJECTS,
+            {"project_id": [10, 11], "settled": [True, False], "listed": [True, True], "listed_extra": [True, True]}
+            | {"wheels": [1, 2], "releases": [1, 2], "bytes": [1, 2]},
+        ),
+        (WITH_WHEELS, {"names": ["project-10", "project-11"]}),
+        (KNOWN_FILES, {"names": ["10", "11"]}),
     ],
-    ids=["projects", "wheels", "upstream files", "stale", "all", "settle"],
+    ids=[
+        *("projects", "wheels", "upstream files", "stale", "all", "listed", "listed extra", "mark published"),
+        *("lock projects", "write projects", "with wheels", "known files"),
+    ],
 )
 def test_no_query_scans_a_table(filled: Connection, statement: str, parameters: dict[str, Any]) -> None:
     with filled.cursor() as cursor:

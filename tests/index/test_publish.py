@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from published_shop import BUILT, Shop
+from published_shop import BUILT, INDEXES, Shop
 
 from piwright.database.connection import Connection, connect, fetch_one
 from piwright.database.provision import Access
-from piwright.index.pages_on_disk import write_page
 from piwright.index.publish import LOCK, PublishReport
+from piwright.index.storage_directory import DirectoryGroup
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def test_a_built_wheel_is_on_both_indexes_with_all_that_clients_ask_for(shop: Sh
     sdist = shop.upstream_file("spidev", "3.6", "spidev-3.6.tar.gz", size=12, requires_python=">=3.7")
     wheel = shop.wheel("spidev", "3.6")
     report = shop.publish()
-    assert report == PublishReport(projects=1, pages_written=4, files_added=1)
+    assert report == PublishReport(projects=1, pages_written=6, files_added=1)
     page = shop.page("spidev")
     assert page is not None
     assert page["meta"] == {"api-version": "1.4"}
@@ -43,7 +43,7 @@ def test_a_built_wheel_is_on_both_indexes_with_all_that_clients_ask_for(shop: Sh
     assert ours["filename"] == wheel
     assert ours["upload-time"] == "2026-03-04T05:06:07.000089Z"
     assert shop.filenames("spidev", "extra/simple") == [wheel]
-    assert shop.check_tree() == 8  # four files of a page in each of two indexes
+    assert shop.check_tree() == 12  # four files of a page in each of three indexes
     assert shop.value("SELECT published_at IS NOT NULL FROM wheel")
     assert shop.stale() == []
 
@@ -64,16 +64,16 @@ def test_only_the_pages_of_a_changed_project_are_written(shop: Shop) -> None:
     shop.publish()
     before = tree(shop.index_root)
     shop.wheel("spidev", "3.7")
-    assert shop.publish().pages_written == 2
+    assert shop.publish().pages_written == 3
     changed = {path for path, state in tree(shop.index_root).items() if before.get(path) != state}
-    assert {path.rpartition("/")[0] for path in changed if "simple" in path} == {"simple/spidev", "extra/simple/spidev"}
+    assert {path.rpartition("/")[0] for path in changed if "simple" in path} == {f"{each}/spidev" for each in INDEXES}
 
 
 def test_gzip_twins_say_the_same_and_do_not_depend_on_the_clock(shop: Shop) -> None:
     shop.wheel("spidev", "3.6")
     shop.publish()
     twins = list(shop.index_root.glob("**/*.gz"))
-    assert len(twins) == 8
+    assert len(twins) == 14  # of two pages in three indexes, of the target's description, of the metadata
     for twin in twins:
         assert gzip.decompress(twin.read_bytes()) == twin.with_suffix("").read_bytes()
         assert twin.read_bytes()[4:8] == bytes(4)
@@ -104,7 +104,7 @@ def test_a_store_on_another_file_system_is_copied_from(shop: Shop, monkeypatch: 
     monkeypatch.setattr(os, "link", other_file_system)
     shop.wheel("spidev", "3.6")
     shop.publish()
-    assert shop.check_tree() == 8
+    assert shop.check_tree() == 12
 
 
 def test_a_yanked_release_stays_with_upstreams_reason(shop: Shop) -> None:
@@ -122,9 +122,9 @@ def test_a_removed_wheel_leaves_the_page_and_the_tree(shop: Shop) -> None:
     shop.publish()
     shop.remove_wheel(old)
     report = shop.publish()
-    assert (report.pages_written, report.files_removed) == (2, 1)
+    assert (report.pages_written, report.files_removed) == (3, 1)
     assert shop.filenames("spidev") == ["spidev-3.6-py3-none-any.whl"]
-    assert len(list(shop.index_root.glob("files/**/*.whl*"))) == 2
+    assert len(list(shop.index_root.glob("files/**/*.whl*"))) == 3
     assert not [d for d in shop.index_root.glob("files/**/") if not list(d.iterdir())]
 
 
@@ -134,10 +134,11 @@ def test_a_project_that_lost_its_last_wheel_is_upstreams_again(shop: Shop) -> No
     shop.wheel("smbus2", "1.0")
     shop.publish()
     shop.remove_wheel(wheel)
-    assert shop.publish().pages_removed == 2
+    assert shop.publish().pages_removed == 3
     assert shop.page("spidev") is None
-    assert not (shop.index_root / "simple/spidev").exists()
-    assert b"spidev" not in (shop.index_root / "simple/index.html").read_bytes()
+    assert not any((shop.index_root / index / "spidev").exists() for index in INDEXES)
+    assert b"spidev" in (shop.index_root / "simple/index.html").read_bytes()
+    assert b"spidev" not in (shop.index_root / "extra/simple/index.html").read_bytes()
     shop.check_tree()
 
 
@@ -244,7 +245,7 @@ def test_everything_rebuilds_a_lost_tree_to_the_byte(shop: Shop) -> None:
     before = {path: content for path, (_, content) in tree(shop.index_root).items()}
     shutil.rmtree(shop.index_root)
     report = shop.publish(everything=True)
-    assert (report.files_added, report.pages_written) == (1, 6)
+    assert (report.files_added, report.pages_written) == (1, 9)
     assert {path: content for path, (_, content) in tree(shop.index_root).items()} == before
 
 
@@ -259,7 +260,7 @@ def test_everything_removes_what_no_row_stands_for(shop: Shop) -> None:
     assert (report.files_removed, report.pages_removed) == (1, 1)
     assert not stray.parent.parent.exists()
     assert not (shop.index_root / "simple/nobody").exists()
-    assert shop.check_tree() == 8
+    assert shop.check_tree() == 12
 
 
 def test_everything_also_settles_what_was_due(shop: Shop) -> None:
@@ -287,13 +288,15 @@ def test_a_change_during_the_publication_is_not_lost(
     shop.wheel("spidev", "3.6")
     since = shop.value("SELECT stale_since FROM project")
 
-    def meanwhile(*arguments: Any) -> bool:
+    reveal = DirectoryGroup.reveal
+
+    def meanwhile(*arguments: Any) -> set[str]:
         # The value stays the same, as with `coalesce(stale_since, now())`: only the row version tells.
         with connect(database.application) as other, other.cursor() as cursor:
             cursor.execute("UPDATE project SET stale_since = coalesce(stale_since, now())")
-        return write_page(*arguments)
+        return reveal(*arguments)
 
-    monkeypatch.setattr("piwright.index.publication.write_page", meanwhile)
+    monkeypatch.setattr(DirectoryGroup, "reveal", meanwhile)
     shop.publish()
     monkeypatch.undo()
     assert shop.stale() == ["spidev"]
@@ -333,7 +336,7 @@ def test_the_lock_is_free_after_a_failure(shop: Shop, monkeypatch: pytest.Monkey
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.setattr(os, "replace", full)
     with pytest.raises(OSError, match="No space left"):
         shop.publish()
     monkeypatch.undo()
@@ -342,6 +345,7 @@ def test_the_lock_is_free_after_a_failure(shop: Shop, monkeypatch: pytest.Monkey
 
 def test_what_becomes_due_later_is_for_the_next_publication(shop: Shop) -> None:
     shop.wheel("spidev", "3.6")
+    shop.publish()
     later = datetime.now(UTC) + timedelta(hours=1)
     shop.execute("UPDATE project SET stale_since = %s", (later,))
     assert shop.publish().projects == 0

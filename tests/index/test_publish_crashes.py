@@ -6,18 +6,21 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from people_pages import PeoplePages
 from published_shop import UPSTREAM, Shop
 
 from piwright.database.connection import Connection
 from piwright.database.provision import Access
+from piwright.index import storage_directory
 from piwright.index.publish import PublishReport
 
-OPERATIONS = ("replace", "link", "unlink", "rmdir", "mkdir", "fsync")
+OPERATIONS = ("replace", "link", "unlink", "rmdir", "mkdir")
+INDEXES = ("simple", "extra/simple", "bookworm/simple", "trixie/simple")
 
 
 class Season:
@@ -25,13 +28,20 @@ class Season:
 
     def __init__(self, connection: Connection, home: Path) -> None:
         self.shop = Shop(connection, home)
+        self.log = home / "log.txt.gz"
+        self.log.write_bytes(b"a log")
         self.spring = True
         for name in ("blooms", "stays", "rests", "withers"):
             self.shop.upstream_file(name, "1.0", f"{name}-1.0.tar.gz")
-            self.shop.wheel(name, "1.0")
-            self.shop.wheel(name, "2.0", "cp311-cp311-linux_armv7l")
+            self.shop.wheel(name, "1.0", target="trixie")
+            self.shop.wheel(
+                name, "2.0", "cp311-cp311-linux_armv7l", target="bookworm", facts={"needs_distribution": True}
+            )
         self.change()
-        self.shop.publish()
+        self.publish()
+
+    def publish(self, **options: Any) -> PublishReport:
+        return self.shop.publish(sources=[PeoplePages(self.log)], **options)
 
     def change(self) -> None:
         """Turn the season: the next publication has work of every kind."""
@@ -53,14 +63,25 @@ class Season:
     def check_finished(self) -> None:
         """Every page says what the database says, and nothing else is lying about."""
         self.check()
-        report = self.shop.publish(everything=True)
+        report = self.publish(everything=True)
         assert (report.pages_written, report.pages_removed, report.files_added, report.files_removed) == (0, 0, 0, 0)
+        assert not list(self.shop.index_root.glob(".new/*/"))
         assert not list(self.shop.index_root.glob("**/.*.new"))
-        assert sorted(path.name for path in (self.shop.index_root / "simple").iterdir() if path.is_dir()) == (
-            ["blooms", "rests", "stays"] if self.spring else ["rests", "stays", "withers"]
+        offering = ["blooms", "rests", "stays"] if self.spring else ["rests", "stays", "withers"]
+        assert self.pages("simple") == self.pages("trixie/simple") == offering
+        assert self.pages("bookworm/simple") == offering
+        assert self.pages("project") == [name for name in offering if not (self.spring and name == "rests")]
+        assert len(self.shop.filenames("stays", "bookworm/simple")) == (3 if self.spring else 2)
+        assert len(self.shop.filenames("stays", "extra/simple")) == 1  # the other needs its distribution
+        assert len(self.shop.filenames("rests")) == (0 if self.spring else 2)
+        sums = self.shop.value("SELECT (sum(projects), sum(releases), sum(wheels), sum(bytes))::text FROM offer_count")
+        columns = (
+            "count(*) FILTER (WHERE offered_wheels > 0), sum(offered_releases), sum(offered_wheels), sum(offered_bytes)"
         )
-        assert len(self.shop.filenames("stays", "extra/simple")) == (2 if self.spring else 1)
-        assert len(self.shop.filenames("rests")) == (0 if self.spring else 3)
+        assert sums == self.shop.value(f"SELECT ({columns})::text FROM project")
+
+    def pages(self, folder: str) -> list[str]:
+        return sorted(path.name for path in (self.shop.index_root / folder).iterdir() if path.is_dir())
 
 
 @pytest.fixture
@@ -70,8 +91,8 @@ def season(connection: Connection, tmp_path: Path) -> Season:
 
 def intercept(monkeypatch: pytest.MonkeyPatch, before: Callable[[], None], after: Callable[[], None]) -> None:
     """Call `before` and `after` around everything that changes a directory or waits for the disk."""
-    for name in OPERATIONS:
-        original = getattr(os, name)
+    for place, name in [*((os, name) for name in OPERATIONS), (storage_directory, "sync_file_system")]:
+        original = getattr(place, name)
 
         def operation(*arguments: Any, _original: Callable[..., Any] = original, **options: Any) -> Any:
             before()
@@ -79,7 +100,7 @@ def intercept(monkeypatch: pytest.MonkeyPatch, before: Callable[[], None], after
             after()
             return result
 
-        monkeypatch.setattr(os, name, operation)
+        monkeypatch.setattr(place, name, operation)
 
 
 def nothing() -> None:
@@ -97,7 +118,7 @@ def test_no_page_lies_between_any_two_operations(season: Season, monkeypatch: py
 
         with monkeypatch.context() as patched:
             intercept(patched, nothing, look)
-            season.shop.publish()
+            season.publish()
         assert len(moments) > 40
         season.check_finished()
 
@@ -118,22 +139,20 @@ class Fault:
 def test_a_failure_at_any_operation_leaves_true_pages_and_is_made_good(
     season: Season, monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
-    monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # nobody pulls the plug here
+    monkeypatch.setattr(storage_directory, "sync_file_system", lambda directory: None)  # nobody pulls the plug here
     number, reached = 0, True
     while reached:
         number += 1
-        reached = False
-        for _ in range(2):  # into either season
-            season.change()
-            fault = Fault(number)
-            with monkeypatch.context() as patched:
-                intercept(patched, *((fault, nothing) if when == "before" else (nothing, fault)))
-                with contextlib.suppress(OSError):
-                    season.shop.publish()
-            reached = reached or fault.countdown <= 0
-            season.check()
-            season.shop.publish()
-            assert season.shop.stale() == []
+        season.change()
+        fault = Fault(number)
+        with monkeypatch.context() as patched:
+            intercept(patched, *((fault, nothing) if when == "before" else (nothing, fault)))
+            with contextlib.suppress(OSError):
+                season.publish()
+        reached = fault.countdown <= 0
+        season.check()
+        season.publish()
+        assert season.shop.stale() == []
         if number % 20 == 0 or not reached:
             season.check_finished()
     assert number > 40
@@ -142,40 +161,91 @@ def test_a_failure_at_any_operation_leaves_true_pages_and_is_made_good(
 PUBLISHER = """
 import sys
 from pathlib import Path
+from people_pages import PeoplePages
 from piwright.database.connection import connect
+from piwright.index import publication
 from piwright.index.publish import publish
+from piwright.index.storage import open_storage
 
-with connect(sys.argv[1]) as connection:
+publication.TASK = 1  # so that there are worker processes for four projects
+url, store, index, upstream, log = sys.argv[1:]
+with connect(url) as connection:
     sys.stdout.write("ready\\n")
     sys.stdout.flush()
     sys.stdin.readline()
-    publish(connection, store_root=Path(sys.argv[2]), index_root=Path(sys.argv[3]), upstream_url=sys.argv[4])
+    publish(connection, storage=open_storage(index), store_root=Path(store), upstream_url=upstream,
+            sources=[PeoplePages(Path(log))], processes=2)
 """
 
+CRAWLER = """
+import sys, select
+from pathlib import Path
+from published_shop import crawl
 
-def test_killing_the_publisher_leaves_true_pages_and_is_made_good(season: Season, database: Access) -> None:
+rounds = followed = 0
+while not select.select([sys.stdin], [], [], 0)[0]:
+    followed += crawl(Path(sys.argv[1]))
+    rounds += 1
+print(rounds, followed)
+"""
+
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([*sys.path, str(Path(__file__).parent)])}
+
+
+@contextlib.contextmanager
+def crawling(root: Path) -> Iterator[None]:
+    """Somebody reads every page and follows every link, over and over; a lie fails the test."""
+    command = [sys.executable, "-c", CRAWLER, str(root)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=ENVIRONMENT) as crawler:
+        try:
+            yield
+        finally:
+            said, _ = crawler.communicate(b"stop\n", timeout=60)
+    assert crawler.returncode == 0, "a link was broken, or a hash wrong, while a publication was under way"
+    rounds, followed = map(int, said.split())
+    assert rounds > 5
+    assert followed > 100
+
+
+def children(process: int) -> set[int]:
+    """Processes another one has started."""
+    found = set()
+    for listed in Path(f"/proc/{process}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            found.update(map(int, listed.read_text().split()))
+    return found
+
+
+def test_killing_the_publisher_while_somebody_reads_leaves_true_pages_and_is_made_good(
+    season: Season, database: Access
+) -> None:
+    shop = season.shop
+    addresses = (database.application, shop.store.root, shop.index_root, UPSTREAM, season.log)
     started = time.perf_counter()
     season.change()
-    season.shop.publish()
-    whole = time.perf_counter() - started
+    season.publish(processes=1)
+    whole = 3 * (time.perf_counter() - started)
     chance = random.Random(7)
-    killed = 0
-    for _ in range(12):
+    killed, orphans = 0, set()
+    with crawling(shop.index_root):
+        for _ in range(14):
+            season.change()
+            command = [sys.executable, "-c", PUBLISHER, *map(str, addresses)]
+            with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=ENVIRONMENT) as publisher:
+                assert publisher.stdin is not None
+                assert publisher.stdout is not None
+                assert publisher.stdout.readline() == b"ready\n"
+                publisher.stdin.write(b"go\n")
+                publisher.stdin.flush()
+                time.sleep(chance.uniform(0, whole))
+                orphans |= children(publisher.pid)
+                publisher.kill()
+            killed += publisher.returncode != 0
+            season.check()
         season.change()
-        shop = season.shop
-        command = [sys.executable, "-c", PUBLISHER, database.application, shop.store.root, shop.index_root, UPSTREAM]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-        publisher = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
-        assert publisher.stdin is not None
-        assert publisher.stdout is not None
-        with publisher:
-            assert publisher.stdout.readline() == b"ready\n"
-            publisher.stdin.write(b"go\n")
-            publisher.stdin.flush()
-            time.sleep(chance.uniform(0, whole))
-            publisher.kill()
-        killed += publisher.returncode != 0
-        season.check()
+        season.publish()
     assert killed > 3
-    assert isinstance(season.shop.publish(), PublishReport)
+    deadline = time.monotonic() + 10
+    while any(Path(f"/proc/{each}/stat").exists() for each in orphans):
+        assert time.monotonic() < deadline, "a worker process outlived its publisher"
     season.check_finished()

@@ -10,14 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pypi_simple import DistributionPackage, ProjectPage
 
-from piwright.index.page import (
-    PageFile,
-    SimplePage,
-    render_html,
-    render_json,
-    render_root_html,
-    render_root_json,
-)
+from piwright.index.page import PageFile, SimplePage, render_html, render_json
 
 BASE = "http://127.0.0.1:8000/simple/a/"
 
@@ -51,7 +44,6 @@ def entry(page_file: PageFile) -> dict[str, object]:
         ({"core_metadata": True}, "core-metadata", True),
         ({"core_metadata": {}}, "core-metadata", True),
         ({"core_metadata": {"sha256": "ab"}}, "core-metadata", {"sha256": "ab"}),
-        ({"core_metadata": {"sha256": "ab"}}, "dist-info-metadata", {"sha256": "ab"}),
         ({}, "requires-python", None),
         ({"requires_python": ""}, "requires-python", None),
         ({"requires_python": ">=3.7,<4"}, "requires-python", ">=3.7,<4"),
@@ -114,12 +106,19 @@ def test_status_is_in_both() -> None:
         assert parsed.packages == []
 
 
-def test_root_pages_list_each_name_once_in_order() -> None:
-    names = ["b", "a", "b"]
-    assert [each["name"] for each in json.loads(render_root_json(names))["projects"]] == ["a", "b"]
-    html = render_root_html(names).decode()
-    assert html.index('<a href="a/">a</a>') < html.index('<a href="b/">b</a>')
-    assert html.count("<a ") == 2
+def test_two_spellings_of_one_version_stay_apart_whatever_came_first() -> None:
+    both = [file("a-1.0.tar.gz", "1.0"), file("a-1.0.0.tar.gz", "1.0.0"), file("a-1.0.zip", "1.0")]
+    for files in (both, both[::-1]):
+        page = json.loads(render_json(SimplePage("a", files=tuple(files))))
+        assert page["versions"] == ["1.0", "1.0.0"]
+        assert [each["filename"] for each in page["files"]] == ["a-1.0.tar.gz", "a-1.0.zip", "a-1.0.0.tar.gz"]
+
+
+def test_the_packages_a_file_needs_are_in_json_only() -> None:
+    needy = file(apt_packages=("libatlas3-base", "libgfortran5"))
+    assert entry(needy)["_piwright-apt-packages"] == ["libatlas3-base", "libgfortran5"]
+    assert "_piwright-apt-packages" not in entry(file())
+    assert render_html(SimplePage("a", files=(needy,))) == render_html(SimplePage("a", files=(file(),)))
 
 
 # Hostile text: markup, quotes, control characters, emoji, right to left; not NUL, which PostgreSQL never holds.

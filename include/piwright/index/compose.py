@@ -1,20 +1,17 @@
 """Decides what a project's pages show and which of our files are served.
 
-    page = compose_page(contents, SIMPLE)      # None: the project has no page there
-    wheels = served_wheels(contents)
+    offered = offered_wheels(contents)
+    pages = compose_pages(contents, [SIMPLE, EXTRA, target], offered)      # None: the project has no page there
+    files = served_wheels(contents)
 
 Upstream comes first: where it serves a wheel that pip could take for ours, ours is not listed. It stays where it is,
 because lock files name its address; only what was removed, by us or upstream, goes, and what is held back.
 """
 
-from collections.abc import Container
-from functools import lru_cache
-
-from packaging.tags import Tag
-from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+from collections.abc import Container, Iterable, Sequence
 
 from piwright.index.contents import OurWheel, ProjectContents
-from piwright.index.layout import SIMPLE, Flavour, file_url
+from piwright.index.layout import Flavour, file_url
 from piwright.index.page import PageFile, SimplePage
 
 GONE_REASON = "Upstream no longer has this project."
@@ -23,6 +20,16 @@ GONE_REASON = "Upstream no longer has this project."
 def is_closed(contents: ProjectContents) -> bool:
     """True if nothing of the project may be installed: upstream holds it in quarantine or does not know it any more."""
     return contents.gone or contents.status == "quarantined"
+
+
+def is_listed(contents: ProjectContents) -> bool:
+    """True if the complete indexes list the project: it can be installed, from us or by the redirect to upstream.
+
+    What was quarantined after we built it is listed too: its page says so.
+    """
+    if contents.gone or not contents.known:
+        return False
+    return contents.status != "quarantined" or bool(contents.wheels)
 
 
 def served_wheels(contents: ProjectContents) -> list[OurWheel]:
@@ -36,33 +43,67 @@ def withheld_wheels(contents: ProjectContents) -> list[OurWheel]:
     return [wheel for wheel in contents.wheels if wheel.wheel_id not in served]
 
 
-def compose_page(contents: ProjectContents, flavour: Flavour, missing: Container[int] = ()) -> SimplePage | None:
-    """The project's page in one of the indexes; None where we have nothing: upstream's own page serves better.
+def offered_wheels(contents: ProjectContents, missing: Container[int] = ()) -> list[OurWheel]:
+    """Our files that pages may name: those upstream does not serve, without the `wheel_id`s that could not be placed."""
+    theirs = _upstream_by_version(contents.upstream)
+    return [
+        wheel
+        for wheel in served_wheels(contents)
+        if wheel.wheel_id not in missing and not _upstream_serves(wheel, theirs.get(wheel.version, ()))
+    ]
 
-    `missing` has the `wheel_id` of wheels that could not be put in place and therefore must not be named.
-    A closed project that had wheels of ours keeps a page without files, so that nobody is sent elsewhere for them.
+
+def is_for(wheel: OurWheel, flavour: Flavour) -> bool:
+    """True if an index may name the wheel: its clients could install it, and what it needs of a distribution is there.
+
+    A target's own index is the one place where a name that says no more than `linux_armv7l` cannot mislead.
+    """
+    if flavour.target is None:
+        return not wheel.needs_distribution
+    fitting = flavour.target.tags.intersection(wheel.tags)
+    if any(not _bare_platform(tag) for tag in fitting):
+        return True
+    return bool(fitting) and wheel.distribution == flavour.target.distribution
+
+
+def compose_pages(
+    contents: ProjectContents, flavours: Iterable[Flavour], offered: Sequence[OurWheel]
+) -> dict[Flavour, SimplePage | None]:
+    """The project's page in each of the indexes; None where we have nothing: upstream's own page serves better.
+
+    `offered` are the `offered_wheels` of the contents. A closed project that had wheels of ours keeps a page without files,
+    so that nobody is sent elsewhere for them.
     """
     if is_closed(contents):
-        if not contents.wheels:
-            return None
         reason = contents.status_reason or (GONE_REASON if contents.gone else None)
-        return SimplePage(contents.name, contents.status, reason)
-    ours = [
-        _page_file(wheel, flavour)
-        for wheel in served_wheels(contents)
-        if wheel.wheel_id not in missing and not _upstream_serves(wheel, contents.upstream)
-    ]
+        page = SimplePage(contents.name, contents.status, reason) if contents.wheels else None
+        return dict.fromkeys(flavours, page)
+    # Most indexes are equally deep, and their pages name the same files.
+    depths = {flavour.up for flavour in flavours}
+    ours = {up: [(wheel, _page_file(wheel, up)) for wheel in offered] for up in depths}
+    return {flavour: _compose(contents, flavour, ours[flavour.up]) for flavour in flavours}
+
+
+def compose_page(contents: ProjectContents, flavour: Flavour, missing: Container[int] = ()) -> SimplePage | None:
+    """The project's page in one index."""
+    return compose_pages(contents, [flavour], offered_wheels(contents, missing))[flavour]
+
+
+def _compose(
+    contents: ProjectContents, flavour: Flavour, offered: Iterable[tuple[OurWheel, PageFile]]
+) -> SimplePage | None:
+    ours = tuple(file for wheel, file in offered if is_for(wheel, flavour))
     if not ours:
         return None
-    files = (*ours, *contents.upstream) if flavour == SIMPLE else tuple(ours)
+    files = (*ours, *contents.upstream) if flavour.redirects else ours
     return SimplePage(contents.name, contents.status, contents.status_reason, files, contents.network)
 
 
-def _page_file(wheel: OurWheel, flavour: Flavour) -> PageFile:
+def _page_file(wheel: OurWheel, up: str) -> PageFile:
     return PageFile(
         filename=wheel.filename,
         version=wheel.version,
-        url=file_url(flavour, wheel.sha256, wheel.filename),
+        url=file_url(up, wheel.sha256, wheel.filename),
         hashes={"sha256": wheel.sha256},
         size=wheel.size,
         uploaded_at=wheel.built_at,
@@ -70,26 +111,42 @@ def _page_file(wheel: OurWheel, flavour: Flavour) -> PageFile:
         yanked=wheel.yanked,
         yanked_reason=wheel.yanked_reason,
         core_metadata={"sha256": wheel.metadata_sha256},
+        apt_packages=wheel.apt_packages,
     )
 
 
-def _upstream_serves(wheel: OurWheel, upstream: tuple[PageFile, ...]) -> bool:
-    """True if upstream has this file, or one for all its tags, over which a build tag of ours would win."""
-    ours = _wheel_tags(wheel.filename)
+def _upstream_by_version(upstream: Iterable[PageFile]) -> dict[str, list[PageFile]]:
+    found: dict[str, list[PageFile]] = {}
     for file in upstream:
-        if file.version != wheel.version:
-            continue
-        if file.filename.casefold() == wheel.filename.casefold():
+        found.setdefault(file.version, []).append(file)
+    return found
+
+
+def _upstream_serves(wheel: OurWheel, upstream: Sequence[PageFile]) -> bool:
+    """True if upstream has this file, or one for all its tags, over which a build tag of ours would win.
+
+    `upstream` are the files of the wheel's release.
+    """
+    if not upstream:
+        return False
+    name = wheel.filename.casefold()
+    ours = _tags_in(name)
+    for file in upstream:
+        theirs = file.filename.casefold()
+        if theirs == name:
             return True
-        if ours and ours <= _wheel_tags(file.filename):
+        if ours and (tags := _tags_in(theirs)) and all(own <= other for own, other in zip(ours, tags, strict=True)):
             return True
     return False
 
 
-@lru_cache(maxsize=50_000)
-def _wheel_tags(filename: str) -> frozenset[Tag]:
-    """The tags in a wheel's name; none for what is no wheel."""
-    try:
-        return parse_wheel_filename(filename)[3]
-    except InvalidWheelFilename:
-        return frozenset()
+def _tags_in(filename: str) -> tuple[frozenset[str], ...]:
+    """The interpreters, ABIs and platforms in a wheel's name; none for what is no wheel. They stand for every combination."""
+    if not filename.endswith(".whl") or filename.count("-") not in (4, 5):
+        return ()
+    return tuple(frozenset(part.split(".")) for part in filename.removesuffix(".whl").split("-")[-3:])
+
+
+def _bare_platform(tag: str) -> bool:
+    """True if the tag names a platform and no floor of a C library, so it cannot tell distributions apart."""
+    return tag.rpartition("-")[2].startswith("linux_")

@@ -3,12 +3,14 @@
 choose_type("application/vnd.pypi.simple.v1+json, text/html;q=0.1")   # Type.JSON
 choose_type(None)                                                     # Type.HTML
 choose_type("application/vnd.pypi.simple.v2+json")                    # None: 406
-accepts_gzip("gzip;q=0")                                              # False
+choose_encodings("gzip, zstd")                                        # (".zst", ".gz")
+
+`deploy/nginx.conf` chooses with the same expressions; tests send both the same headers.
 """
 
 import re
-from collections.abc import Iterator
 from enum import Enum
+from functools import lru_cache
 
 
 class Type(Enum):
@@ -19,11 +21,30 @@ class Type(Enum):
     HTML = "text/html"
 
 
+_QUOTED = r'"[^"]*+"'
+_BEFORE = rf"^(?:(?>{_QUOTED}|[^,])*+,)*[ \t]*"
+_AFTER = (
+    rf"[ \t]*(?:;(?![ \t]*q[ \t]*=)(?>{_QUOTED}|[^,;])*+)*+"
+    rf"(?:;[ \t]*q[ \t]*=[ \t]*([0-9]+\.?[0-9]*|\.[0-9]+)[ \t]*(?:;(?>{_QUOTED}|[^,])*+)?)?(?:,|$)"
+)
+"""An element of a header between those before and after it. Its weight counts where it is a number; otherwise the
+element is as good as absent. The last one of a name wins. No header, however odd, is read more than a few times over."""
+
+
+def _named(expression: str) -> re.Pattern[str]:
+    return re.compile(_BEFORE + expression + _AFTER, re.ASCII | re.IGNORECASE)
+
+
+_PYPI = r"application/vnd\.pypi\.simple\."
 _NAMES = {
-    Type.JSON: ("application/vnd.pypi.simple.v1+json", "application/vnd.pypi.simple.latest+json"),
-    Type.VERSIONED_HTML: ("application/vnd.pypi.simple.v1+html", "application/vnd.pypi.simple.latest+html"),
-    Type.HTML: ("text/html",),
+    Type.JSON: (_named(_PYPI + r"v1\+json"), _named(_PYPI + r"latest\+json")),
+    Type.VERSIONED_HTML: (_named(_PYPI + r"v1\+html"), _named(_PYPI + r"latest\+html")),
+    Type.HTML: (_named("text/html"),),
 }
+"""The names of each type; the first one that is in the header counts."""
+
+_APPLICATION, _TEXT, _ANY_TYPE = _named(r"application/\*"), _named(r"text/\*"), _named(r"\*/\*")
+_GROUPS = {Type.JSON: _APPLICATION, Type.VERSIONED_HTML: _APPLICATION, Type.HTML: _TEXT}
 
 _NAMED, _GROUP, _ANYTHING = 3, 2, 1
 """How a range of a header names a type: by its name, by `application/*`, by `*/*`; the most exact one counts."""
@@ -36,52 +57,55 @@ _LIKED = {
 """What we prefer, last first, between types the client likes equally: JSON says more, but anything means HTML."""
 
 
+@lru_cache(maxsize=512)
 def choose_type(accept: str | None) -> Type | None:
     """The representation for an `Accept` header; None if nothing we have fits it."""
-    if accept is None or not accept.strip():
+    if accept is None or not accept.strip(" \t"):
         return Type.HTML
-    ranges = dict(_weights(accept))
-    best: tuple[float, int, int] = (0.0, 0, 0)
+    best: tuple[int, int, int] = (0, 0, 0)
     chosen = None
-    for candidate, names in _NAMES.items():
-        weight, exactness = _weight_of(names, ranges)
-        liking = (weight, exactness, _LIKED[exactness].index(candidate) if exactness else 0)
+    for candidate in Type:
+        weight, exactness = _weight_of(candidate, accept)
+        liking = (weight, exactness, _LIKED[exactness].index(candidate))
         if weight > 0 and liking > best:
             best, chosen = liking, candidate
     return chosen
 
 
-def accepts_gzip(accept_encoding: str | None) -> bool:
-    """True if the client takes gzip and does not like it less than the plain bytes."""
-    weights = dict(_weights(accept_encoding or ""))
-    gzip = weights.get("gzip", weights.get("x-gzip", weights.get("*", 0.0)))
-    return gzip > 0 and gzip >= weights.get("identity", 0.0)
+_GZIP, _X_GZIP, _ZSTD, _IDENTITY, _ANY_ENCODING = map(_named, ("gzip", "x-gzip", "zstd", "identity", r"\*"))
 
 
-def _weight_of(names: tuple[str, ...], ranges: dict[str, float]) -> tuple[float, int]:
-    named = [ranges[name] for name in names if name in ranges]
-    if named:
-        return max(named), _NAMED
-    group = names[0].partition("/")[0] + "/*"
-    if group in ranges:
-        return ranges[group], _GROUP
-    if "*/*" in ranges:
-        return ranges["*/*"], _ANYTHING
-    return 0.0, 0
+@lru_cache(maxsize=512)
+def choose_encodings(accept_encoding: str | None) -> tuple[str, ...]:
+    """Endings of the compressed twins the client takes, the best first; none if it likes the plain bytes better.
+
+    zstd has to be named: who takes "anything" may not have thought of it.
+    """
+    header = accept_encoding or ""
+    plain = _weight(_IDENTITY, header) or 0
+    gzip = next(
+        (weight for each in (_GZIP, _X_GZIP, _ANY_ENCODING) if (weight := _weight(each, header)) is not None), 0
+    )
+    zstd = _weight(_ZSTD, header) or 0
+    twins = [".zst"] if zstd > 0 and zstd >= max(gzip, plain) else []
+    if gzip > 0 and gzip >= plain:
+        twins.append(".gz")
+    return tuple(twins)
 
 
-_ELEMENT = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*")+')
-_WEIGHT = re.compile(r"[0-9]+(\.[0-9]*)?|\.[0-9]+", re.ASCII)
+def _weight_of(candidate: Type, accept: str) -> tuple[int, int]:
+    for element in _NAMES[candidate]:
+        if (weight := _weight(element, accept)) is not None:
+            return weight, _NAMED
+    if (weight := _weight(_GROUPS[candidate], accept)) is not None:
+        return weight, _GROUP
+    return _weight(_ANY_TYPE, accept) or 0, _ANYTHING
 
 
-def _weights(header: str) -> Iterator[tuple[str, float]]:
-    """(name in lower case, weight from 0 to 1) of each element; one with a weight that is no number is left out."""
-    for element in _ELEMENT.findall(header):
-        name, *parameters = (part.strip() for part in element.lower().split(";"))
-        weight = "1"
-        for parameter in parameters:
-            key, _, value = parameter.partition("=")
-            if key.strip() == "q":
-                weight = value.strip()
-        if name and _WEIGHT.fullmatch(weight):
-            yield name, min(float(weight), 1.0)
+def _weight(element: re.Pattern[str], header: str) -> int | None:
+    """The weight of an element in thousandths, at most 1,000; None if the header has no such element."""
+    match = element.search(header)
+    if match is None:
+        return None
+    whole, _, fraction = (match[1] or "1").partition(".")
+    return 1000 if whole.strip("0") else int(f"{fraction[:3]:0<3}")

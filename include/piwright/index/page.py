@@ -1,20 +1,22 @@
-"""A page of the simple index: the model, and its bytes in HTML and JSON.
+"""A project's page in the simple index: the model, and its bytes in HTML and JSON.
 
     page = SimplePage("spidev", files=(PageFile("spidev-3.6.tar.gz", "3.6", url, {"sha256": "..."}),))
     render_html(page), render_json(page)
 
 Follows the simple repository API 1.4 (packaging.python.org, "Simple repository API"). HTML is frozen there: sizes,
 upload times and versions exist in JSON only. Both list the same files in the same order, and the bytes depend on the
-content alone, not on the order it came in.
+content alone, not on the order it came in. The list of projects is in `roots.py`.
+
+A file is on the pages of several indexes: what they say of it is made once and kept with it.
 """
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from html import escape
 from typing import Any, Literal
-from urllib.parse import urldefrag
 
 import msgspec
 from packaging.version import Version
@@ -30,7 +32,8 @@ class PageFile:
     """A file on a page.
 
     `version` is the canonical version of its release; `url` is absolute or relative to the page; `hashes` maps an
-    algorithm to a hex digest; `size` is in bytes; `uploaded_at` is aware of its time zone.
+    algorithm to a hex digest; `size` is in bytes; `uploaded_at` is aware of its time zone; `apt_packages` are Debian
+    packages it needs at run time.
     """
 
     filename: str
@@ -44,6 +47,22 @@ class PageFile:
     yanked_reason: str | None = None
     core_metadata: CoreMetadata = None
     provenance: str | None = None
+    apt_packages: tuple[str, ...] = ()
+
+    @cached_property
+    def order(self) -> tuple[Version, str, str]:
+        """By version, then by name, which has the tags; two spellings of one version stay apart."""
+        return _version(self.version), self.version, self.filename
+
+    @cached_property
+    def anchor(self) -> str:
+        """The file on the page in HTML."""
+        return _anchor(self)
+
+    @cached_property
+    def entry(self) -> msgspec.Raw:
+        """The file on the page in JSON."""
+        return msgspec.Raw(msgspec.json.encode(_entry(self)))
 
 
 @dataclass(frozen=True)
@@ -69,15 +88,15 @@ class SimplePage:
     files: tuple[PageFile, ...] = ()
     network: NetworkException | None = None
 
+    @cached_property
+    def files_in_order(self) -> list[PageFile]:
+        """By version, then by file name, so that a page changes only where its content does."""
+        return sorted(self.files, key=lambda file: file.order)
+
     @property
     def versions(self) -> list[str]:
         """The versions that have files here, in order."""
-        return sorted({file.version for file in self.files}, key=_version)
-
-    @property
-    def files_in_order(self) -> list[PageFile]:
-        """By version, then by file name, so that a page changes only where its content does."""
-        return sorted(self.files, key=lambda file: (_version(file.version), file.filename))
+        return list(dict.fromkeys(file.version for file in self.files_in_order))
 
 
 @lru_cache(maxsize=50_000)
@@ -97,8 +116,8 @@ def render_html(page: SimplePage) -> bytes:
     if page.network is not None:
         said = f"Its builds here may use the network, since {page.network.day}: {page.network.reason}"
         body.append(f"<p>{_safe(said)}</p>")
-    body += [_anchor(file) for file in page.files_in_order] or ["<p>No files.</p>"]
-    return _document(f"Links for {page.name}", metas, body)
+    body += [file.anchor for file in page.files_in_order] or ["<p>No files.</p>"]
+    return document(f"Links for {page.name}", metas, body)
 
 
 def render_json(page: SimplePage) -> bytes:
@@ -109,7 +128,7 @@ def render_json(page: SimplePage) -> bytes:
         "name": page.name,
         "project-status": status,
         "versions": page.versions,
-        "files": [_entry(file) for file in page.files_in_order],
+        "files": [file.entry for file in page.files_in_order],
     }
     if page.network is not None:
         # The standard leaves names with an underscore to whoever serves the page.
@@ -117,19 +136,8 @@ def render_json(page: SimplePage) -> bytes:
     return msgspec.json.encode(content)
 
 
-def render_root_html(names: Iterable[str]) -> bytes:
-    """The root page: every project that has a page, by normalised name."""
-    anchors = [f'<a href="{_safe(name)}/">{_safe(name)}</a><br>' for name in sorted(set(names))]
-    return _document("Simple index", [], anchors)
-
-
-def render_root_json(names: Iterable[str]) -> bytes:
-    """The root page as `application/vnd.pypi.simple.v1+json`."""
-    projects = [{"name": name} for name in sorted(set(names))]
-    return msgspec.json.encode({"meta": {"api-version": API_VERSION}, "projects": projects})
-
-
-def _document(title: str, metas: list[tuple[str, str]], body: list[str]) -> bytes:
+def document(title: str, metas: list[tuple[str, str]], body: list[str]) -> bytes:
+    """An HTML5 document of lines; those of `body` are HTML already."""
     metas = [("pypi:repository-version", API_VERSION), *metas]
     lines = [
         "<!DOCTYPE html>",
@@ -150,22 +158,23 @@ def _document(title: str, metas: list[tuple[str, str]], body: list[str]) -> byte
 
 
 def _anchor(file: PageFile) -> str:
-    attributes = {"href": _with_hash(file)}
+    url = f"{file.url.partition('#')[0]}#{_pair(file.hashes)}" if file.hashes else file.url
+    more = ""
     if file.requires_python:
-        attributes["data-requires-python"] = file.requires_python
+        more += f' data-requires-python="{_safe(file.requires_python)}"'
     if file.yanked:
-        attributes["data-yanked"] = file.yanked_reason or ""
+        more += f' data-yanked="{_safe(file.yanked_reason or "")}"'
     if (metadata := _metadata(file)) is not False:
-        value = "true" if metadata is True else _pair(metadata)
+        value = _safe("true" if metadata is True else _pair(metadata))
         # PEP 714: the first name was ignored by some clients and misread by others; the second is for old ones.
-        attributes |= {"data-core-metadata": value, "data-dist-info-metadata": value}
+        more += f' data-core-metadata="{value}" data-dist-info-metadata="{value}"'
     if file.provenance:
-        attributes["data-provenance"] = file.provenance
-    written = " ".join(f'{name}="{_safe(value)}"' for name, value in attributes.items())
-    return f"<a {written}>{_safe(file.filename)}</a><br>"
+        more += f' data-provenance="{_safe(file.provenance)}"'
+    return f'<a href="{_safe(url)}"{more}>{_safe(file.filename)}</a><br>'
 
 
 def _entry(file: PageFile) -> dict[str, Any]:
+    metadata = _metadata(file)
     entry: dict[str, Any] = {
         "filename": file.filename,
         "url": file.url,
@@ -173,8 +182,7 @@ def _entry(file: PageFile) -> dict[str, Any]:
         "requires-python": file.requires_python or None,
         # An empty reason would read as "not yanked": the standard allows true or a string with something in it.
         "yanked": (file.yanked_reason or True) if file.yanked else False,
-        "core-metadata": _metadata(file),
-        "dist-info-metadata": _metadata(file),
+        "core-metadata": metadata,
         "provenance": file.provenance or None,
     }
     if file.size is not None:
@@ -182,6 +190,8 @@ def _entry(file: PageFile) -> dict[str, Any]:
     if file.uploaded_at is not None:
         moment = file.uploaded_at.astimezone(UTC).isoformat(timespec="microseconds")
         entry["upload-time"] = moment.removesuffix("+00:00") + "Z"
+    if file.apt_packages:
+        entry["_piwright-apt-packages"] = list(file.apt_packages)
     return entry
 
 
@@ -193,10 +203,6 @@ def _metadata(file: PageFile) -> bool | dict[str, str]:
     return dict(sorted(file.core_metadata.items())) or True
 
 
-def _with_hash(file: PageFile) -> str:
-    return f"{urldefrag(file.url).url}#{_pair(file.hashes)}" if file.hashes else file.url
-
-
 def _pair(hashes: Mapping[str, str]) -> str:
     """HTML has room for one hash: sha256, which every client knows, or else the first by name."""
     algorithm = "sha256" if "sha256" in hashes else min(hashes)
@@ -204,8 +210,9 @@ def _pair(hashes: Mapping[str, str]) -> str:
 
 
 _FORBIDDEN = dict.fromkeys([*range(0x09), 0x0B, 0x0C, 0x0D, *range(0x0E, 0x20), *range(0x7F, 0xA0)], "\ufffd")
+_NOT_PLAIN = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f&<>\"']")
 
 
 def _safe(text: str) -> str:
     """Text as it may stand in HTML, between tags or in a quoted attribute. HTML cannot say control characters."""
-    return escape(text.translate(_FORBIDDEN))
+    return escape(text.translate(_FORBIDDEN)) if _NOT_PLAIN.search(text) else text

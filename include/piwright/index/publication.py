@@ -1,40 +1,38 @@
-"""One publication: places wheels, writes and removes pages, and says in the database what is published.
+"""One publication: makes projects ready, lets their pages appear, removes what has to go, and says so in the database.
 
-    publication = Publication(connection, store_root, index_root, progress)
-    publication.bring_up_to_date(contents)     # for each batch of projects
-    publication.write_roots()
-    publication.report
+    run = Publication(connection, preparation, crew, group, flavours, progress)
+    run.bring_up_to_date([17, 18])      # for each batch of projects
+    run.finish()
+    run.report
 
 `publish.py` decides which projects, and sees to it that there is one publication at a time.
 """
 
-import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
-from piwright.database.connection import Connection
-from piwright.index.compose import compose_page, served_wheels, withheld_wheels
-from piwright.index.contents import OurWheel, ProjectContents
-from piwright.index.layout import FLAVOURS, Flavour, metadata_beside, page_directory, served_wheel
-from piwright.index.pages_on_disk import existing_pages, project_directories, remove_page, write_page, write_root
-from piwright.index.tree import place_file, remove_directory_if_empty, remove_file, write_file
-from piwright.intake.store import FileStore, sync_directory
+from piwright.database.connection import Connection, fetch_all
+from piwright.index.contents import ProjectRows, read_rows
+from piwright.index.crew import Crew
+from piwright.index.flavours import Flavours
+from piwright.index.layout import EXTRA
+from piwright.index.prepare import Preparation, Prepared, Task
+from piwright.index.roots import LISTED, LISTED_EXTRA, listed_names, root_files, root_paths
+from piwright.index.settle import FOLD_COUNTS, settle
+from piwright.index.storage import Group
 
-SETTLE = """
-UPDATE project SET stale_since = NULL
-WHERE project_id = %(project)s AND stale_since IS NOT NULL AND xmin::text = %(row_version)s
-"""
-"""Only if nobody wrote the row since it was read: what came later is not on the pages yet."""
+TASK = 16
+"""Projects a worker process is given at once; fewer are not worth a process."""
 
-MARK_PUBLISHED = "UPDATE wheel SET published_at = now() WHERE wheel_id = ANY(%(wheels)s) AND published_at IS NULL"
+ROOTS_DUE = ".roots-due"
+"""A file in the tree that says that the lists of projects have to be written, whatever the projects say."""
 
 
 @dataclass(frozen=True)
 class PublishReport:
-    """What a publication did. A page is one project (or the list of projects) in one of the two indexes.
+    """What a publication did. A page is one project (or the list of projects) in one of the indexes.
 
-    `problems` has a sentence for each wheel that could not be published; its project stays due.
+    `problems` has a sentence for each wheel or page that could not be published; its project stays due.
     """
 
     projects: int = 0
@@ -50,119 +48,140 @@ Progress = Callable[[str, PublishReport], None]
 
 
 class Publication:
-    """The names that have a page, and what was done so far (`report`)."""
+    """What was done so far (`report`), and what waits for the lists of projects."""
 
-    def __init__(self, connection: Connection, store_root: Path, index_root: Path, progress: Progress | None) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        preparation: Preparation,
+        crew: "Crew[Task, list[Prepared]]",
+        group: Group,
+        flavours: Flavours,
+        progress: Progress | None,
+    ) -> None:
         self.connection = connection
-        self.store = FileStore(store_root)
-        self.index_root = index_root
+        self.preparation = preparation
+        self.storage = preparation.storage
+        self.crew = crew
+        self.group = group
+        self.flavours = flavours
         self.progress = progress
         self.report = PublishReport()
-        self.names = {flavour: existing_pages(index_root, flavour) for flavour in FLAVOURS}
+        self._under_way: Callable[[], list[Prepared]] = list
+        self._leaving: list[Prepared] = []
+        self._counts_changed = False
+        self._marked = self.storage.has(ROOTS_DUE)
+        roots = [path for flavour in flavours.all for path in root_paths(flavour)]
+        self._roots_due = preparation.everything or self._marked or not all(map(self.storage.has, roots))
 
-    def bring_up_to_date(self, batch: Iterable[ProjectContents]) -> None:
-        """Make the pages and files of these projects what the database says."""
-        leaving: dict[Flavour, set[str]] = {flavour: set() for flavour in FLAVOURS}
-        unfinished = []
-        for contents in batch:
-            missing = self._place_wheels(contents)
-            leaves = False
-            for flavour in FLAVOURS:
-                page = compose_page(contents, flavour, missing)
-                if page is not None:
-                    self._count(pages_written=int(write_page(self.index_root, flavour, page)))
-                    self.names[flavour].add(contents.name)
-                elif page_directory(self.index_root, flavour, contents.name).is_dir():
-                    leaving[flavour].add(contents.name)
-                    leaves = True
-            if leaves:
-                unfinished.append((contents, missing))
-            else:
-                self._finish(contents, missing)
-        # The lists lose the names of the whole batch at once: they are the largest pages there are.
-        for flavour, names in leaving.items():
-            self._remove_pages(flavour, names)
-        for contents, missing in unfinished:
-            self._finish(contents, missing)
+    def bring_up_to_date(self, batch: Sequence[int]) -> None:
+        """Begin with these projects, and complete those before them meanwhile."""
+        rows, values = self._read(batch)
+        slow = [each for each in rows if each.wheels or values[each.project_id]]
+        tasks = [
+            [(each, values[each.project_id]) for each in slow[begin : begin + TASK]]
+            for begin in range(0, len(slow), TASK)
+        ]
+        results = self.crew.start(tasks)
+        quick = [self.preparation.prepare(each, {}) for each in rows if not each.wheels and not values[each.project_id]]
+        self._complete()
+        self._under_way = lambda: sorted(
+            [*quick, *(each for result in results() for each in result)], key=lambda each: each.project_id
+        )
 
-    def remove_strangers(self, known: set[str], kept: set[Path]) -> None:
-        """Remove pages of projects outside `known` and files outside `kept`: no row of the database stands for them."""
-        for flavour in FLAVOURS:
-            self._remove_pages(flavour, project_directories(self.index_root, flavour) - known)
-        strangers = set((self.index_root / "files").glob("[0-9a-f][0-9a-f]/*/*"))
-        for path in sorted(strangers - kept - {metadata_beside(wheel) for wheel in kept}, reverse=True):
-            self._remove_file(path)  # in reverse: `.metadata` before its wheel
-
-    def write_roots(self) -> None:
-        """Bring the lists of projects up to date."""
-        for flavour, names in self.names.items():
-            self._count(pages_written=int(write_root(self.index_root, flavour, names)))
-
-    def _place_wheels(self, contents: ProjectContents) -> frozenset[int]:
-        """Put the project's wheels and their metadata in place; the ids of those that could not be."""
-        missing = set()
-        for wheel in served_wheels(contents):
-            served = served_wheel(self.index_root, wheel.sha256, wheel.filename)
-            in_place = _problem(wheel, served, metadata_beside(served)) is None
-            if in_place and wheel.published:
-                continue
-            if not in_place:
-                stored = self.store.wheel_path(wheel.sha256, wheel.filename)
-                metadata = self.store.metadata_path(wheel.sha256, wheel.filename)
-                if problem := _problem(wheel, stored, metadata):
-                    missing.add(wheel.wheel_id)
-                    self.report = replace(self.report, problems=(*self.report.problems, problem))
-                    continue
-                self._count(files_added=int(place_file(stored, served, wheel.size)))
-                write_file(metadata_beside(served), metadata.read_bytes())
-            sync_directory(served.parent)
-        return frozenset(missing)
-
-    def _remove_pages(self, flavour: Flavour, names: set[str]) -> None:
-        if not names:
-            return
-        self.names[flavour] -= names
-        self._count(pages_written=int(write_root(self.index_root, flavour, self.names[flavour])))
-        for name in sorted(names):
-            remove_page(self.index_root, flavour, name)
-            self._count(pages_removed=1)
-
-    def _finish(self, contents: ProjectContents, missing: frozenset[int]) -> None:
-        """Once the pages are true: remove the files they no longer name, and say in the database what is published."""
-        for wheel in withheld_wheels(contents):
-            served = served_wheel(self.index_root, wheel.sha256, wheel.filename)
-            remove_file(metadata_beside(served))
-            self._remove_file(served)
-        fresh = [w.wheel_id for w in served_wheels(contents) if not w.published and w.wheel_id not in missing]
-        if fresh or (contents.stale and not missing):
-            with self.connection.cursor() as cursor:
-                cursor.execute(MARK_PUBLISHED, {"wheels": fresh})
-                if not missing:
-                    cursor.execute(SETTLE, {"project": contents.project_id, "row_version": contents.row_version})
+    def finish(self) -> None:
+        """Complete the last projects, write the lists, and then remove what they had named."""
+        self._complete()
+        if self._roots_due or self._leaving:
+            self._mark_roots()
+            self._write_roots()
+            self._remove([path for each in self._leaving for path in each.pages_gone + each.listed_pages_gone])
+            self._settle(self._leaving)
+            self._leaving = []
+            self.storage.remove([ROOTS_DUE])
+        if self._counts_changed:
+            fetch_all(self.connection, FOLD_COUNTS)
             self.connection.commit()
-        self._count(projects=1)
-        if self.progress:
-            self.progress(contents.name, self.report)
 
-    def _remove_file(self, path: Path) -> None:
-        if remove_file(path):
-            self._count(files_removed=int(path.suffix == ".whl"))
-        if remove_directory_if_empty(path.parent):
-            remove_directory_if_empty(path.parent.parent)
+    def remove_pages(self, paths: Iterable[str]) -> None:
+        """Remove pages that belong to no project; the lists do not name them any more."""
+        self._remove(list(paths))
+
+    def remove_files(self, paths: Iterable[str]) -> None:
+        """Remove files that belong to no wheel."""
+        self._remove_files(list(paths))
+
+    def _read(self, batch: Sequence[int]) -> tuple[list[ProjectRows], dict[int, dict[int, object]]]:
+        with self.connection.cursor() as cursor:
+            # One snapshot for all queries: a page must not mix two states of the catalog.
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        rows = read_rows(self.connection, batch)
+        values: dict[int, dict[int, object]] = {project_id: {} for project_id in batch}
+        for number, source in enumerate(self.preparation.sources):
+            found = source.read(self.connection, batch, everything=self.preparation.everything)
+            for project_id, value in found.items():
+                values[project_id][number] = value
+        self.connection.commit()
+        return rows, values
+
+    def _complete(self) -> None:
+        """Let the pages of the projects under way appear, and remove what they no longer name."""
+        done, self._under_way = self._under_way(), list
+        if not done:
+            return
+        staged = [each for project in done for each in project.staged]
+        if staged:
+            self.group.reveal(staged)
+        elif any(project.published for project in done):
+            self.storage.sync()
+        leaving = [each for each in done if _leaves(each)]
+        self._leaving += leaving
+        stays = [each for each in done if not _leaves(each)]
+        self._remove([path for each in stays for path in each.pages_gone])
+        if any(each.listed != each.was_listed for each in stays):
+            # Marked before the database says so: from here on the lists are written, by this publication or the next.
+            self._mark_roots()
+        self._settle(stays)
+
+    def _settle(self, projects: Sequence[Prepared]) -> None:
+        """Remove the files that no page names now, and say in the database what is published."""
+        if not projects:
+            return
+        self.storage.remove([path for each in projects for path in each.others_gone])  # they may name the files
+        self._remove_files([path for each in projects for path in each.files_gone])
+        self._counts_changed |= settle(self.connection, projects, self.preparation.sources)
+        for each in projects:
+            self._count(projects=1, pages_written=each.pages_written, files_added=each.files_added)
+            self.report = replace(self.report, problems=(*self.report.problems, *each.problems))
+            if self.progress:
+                self.progress(each.name, self.report)
+
+    def _mark_roots(self) -> None:
+        if not self._marked:
+            self.storage.write({ROOTS_DUE: b""})
+        self._marked = self._roots_due = True
+
+    def _write_roots(self) -> None:
+        complete = [flavour for flavour in self.flavours.all if flavour.redirects]
+        for query, number, flavours in ((LISTED, 0, complete), (LISTED_EXTRA, 1, [EXTRA])):
+            leaving = [each.name for each in self._leaving if each.was_listed[number] and not each.listed[number]]
+            written = self.storage.write(root_files(flavours, listed_names(self.connection, query, leaving)))
+            self.connection.commit()
+            self._count(pages_written=len({path.rpartition("/")[0] for path in written}))
+
+    def _remove(self, pages: Sequence[str]) -> None:
+        removed = self.storage.remove(pages) if pages else set()
+        self._count(pages_removed=len({path.rpartition("/")[0] for path in removed}))
+
+    def _remove_files(self, files: Sequence[str]) -> None:
+        removed = self.storage.remove(files) if files else set()
+        self._count(files_removed=sum(path.endswith(".whl") for path in removed))
 
     def _count(self, **more: int) -> None:
-        self.report = replace(self.report, **{name: getattr(self.report, name) + n for name, n in more.items()})
+        if any(more.values()):
+            self.report = replace(self.report, **{name: getattr(self.report, name) + n for name, n in more.items()})
 
 
-def _problem(wheel: OurWheel, path: Path, metadata: Path) -> str | None:
-    """Why the files at `path` and `metadata` are not what the database says of the wheel; None if they are."""
-    try:
-        size = path.stat().st_size
-        digest = hashlib.sha256(metadata.read_bytes()).hexdigest()
-    except (FileNotFoundError, NotADirectoryError) as error:
-        return f"{wheel.filename} is not published: {error.filename} is missing; rebuild the wheel or remove it."
-    if size != wheel.size:
-        return f"{wheel.filename} is not published: {path} has {size} bytes instead of {wheel.size}; rebuild the wheel."
-    if digest != wheel.metadata_sha256:
-        return f"{wheel.filename} is not published: {metadata} has another hash; rebuild the wheel."
-    return None
+def _leaves(project: Prepared) -> bool:
+    """True if a list names the project that must not any more."""
+    return any(was and not now for was, now in zip(project.was_listed, project.listed, strict=True))

@@ -1,30 +1,34 @@
 """Brings the served tree up to date with the database, in an order that never lies.
 
-    report = publish(connection, store_root=settings.store_directory, index_root=settings.index_directory,
-                     upstream_url=settings.upstream_url)
+    report = publish(connection, storage=open_storage(settings.storage_address, settings.encodings),
+                     store_root=settings.store_directory, upstream_url=settings.upstream_url, sources=[...])
 
 Up: the wheel, its `.metadata`, the project's pages, the list of projects. Down: the list, the pages, the `.metadata`,
 the wheel. Whoever reads in between, or after a crash in between, finds every file that any page names.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
 from piwright.database.connection import Connection, fetch_all, fetch_one
-from piwright.index.compose import served_wheels
-from piwright.index.contents import ProjectContents, read_contents
-from piwright.index.layout import served_wheel
+from piwright.index.crew import crew
+from piwright.index.flavours import read_flavours, target_content, target_file
+from piwright.index.page_sources import PageSource
+from piwright.index.prepare import Preparation
 from piwright.index.publication import Progress, Publication, PublishReport
+from piwright.index.storage import Storage
+from piwright.index.strangers import strange_files, strange_pages
+from piwright.intake.store import FileStore
 
 __all__ = ["PublishReport", "publish"]
 
 LOCK = 7066
 """Number of the PostgreSQL advisory lock that makes one publisher at a time."""
 
-BATCH = 100
-"""Projects read from the database at once."""
+BATCH = 1000
+"""Projects read from the database at once, and whose pages appear together."""
 
 STALE = """
 SELECT project_id, stale_since AS position
@@ -49,36 +53,45 @@ LIMIT %(limit)s
 def publish(
     connection: Connection,
     *,
+    storage: Storage,
     store_root: Path,
-    index_root: Path,
     upstream_url: str,
+    sources: Sequence[PageSource] = (),
     progress: Progress | None = None,
     everything: bool = False,
+    processes: int | None = None,
 ) -> PublishReport:
     """Publish the projects whose pages are out of date; with `everything`, make the whole tree what it should be.
 
     `everything` also restores a lost tree and removes pages and files that no row of the database stands for.
-    Commits after each project, so the connection must have nothing pending; a second publisher waits for the first.
+    Commits after each batch, so the connection must have nothing pending; a second publisher waits for the first.
     Whoever changes what a page says must write the project's row in the same transaction (`stale_since`).
+    `processes` make pages at a time; None or 0: as many as there are processors.
     Raises `OSError` when the tree cannot be written (a full disk): what was done so far holds, the rest stays due.
     """
     with _alone(connection):
-        run = Publication(connection, store_root, index_root, progress)
-        seen: set[str] = set()
-        kept: set[Path] = set()
-        for batch in _batches(connection, everything):
-            contents = _read(connection, batch, upstream_url)
-            run.bring_up_to_date(contents)
+        flavours = read_flavours(connection)
+        connection.commit()
+        for name in flavours.inactive:
+            if storage.has(target_file(name)):
+                storage.remove([f"{name}/simple/index.html", f"{name}/simple/index.v1_json", f"{name}/simple/"])
+                storage.remove([target_file(name)])
+        # A target that is new, or has other tags, concerns projects that nobody called stale.
+        targets = {target_file(name): target_content(name, flavour) for name, flavour in flavours.targets.items()}
+        others = {path: content for path, content in targets.items() if storage.read(path) != content}
+        with storage.group() as group:
+            preparation = Preparation(
+                storage, group, FileStore(store_root), upstream_url, flavours.all, tuple(sources), everything
+            )
+            with crew(processes, preparation) as members:
+                run = Publication(connection, preparation, members, group, flavours, progress)
+                for batch in _batches(connection, everything or bool(others)):
+                    run.bring_up_to_date(batch)
+                run.finish()
             if everything:
-                seen.update(each.name for each in contents)
-                kept.update(
-                    served_wheel(index_root, wheel.sha256, wheel.filename)
-                    for each in contents
-                    for wheel in served_wheels(each)
-                )
-        if everything:
-            run.remove_strangers(seen, kept)
-        run.write_roots()
+                run.remove_pages(strange_pages(connection, storage, flavours.all))
+                run.remove_files(strange_files(connection, storage))
+            storage.write(others)
         return run.report
 
 
@@ -113,12 +126,3 @@ def _batches(connection: Connection, everything: bool) -> Iterator[list[int]]:
             return
         position, project = rows[-1].position, rows[-1].project_id
         yield [row.project_id for row in rows]
-
-
-def _read(connection: Connection, batch: Iterable[int], upstream_url: str) -> list[ProjectContents]:
-    with connection.cursor() as cursor:
-        # One snapshot for all queries: a page must not mix two states of the catalog.
-        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-    contents = read_contents(connection, batch, upstream_url)
-    connection.commit()
-    return contents

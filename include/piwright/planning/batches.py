@@ -159,11 +159,13 @@ def _abandon(connection: Connection, batch_ids: Sequence[int]) -> list[str]:
         return []
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM lease WHERE batch_id = ANY (%s)", (batch_ids,))
-        cursor.execute(
-            "UPDATE job SET state = 'waiting', partition = NULL, reason = 'its batch ended early', changed_at = now() "
-            "WHERE batch_id = ANY (%s) AND state = 'leased'",
-            (batch_ids,),
-        )
+    waiting = fetch_all(
+        connection,
+        "UPDATE job SET state = 'waiting', partition = NULL, reason = 'its batch ended early', changed_at = now() "
+        "FROM release r WHERE r.release_id = job.release_id AND batch_id = ANY (%s) AND state = 'leased' RETURNING project_id",
+        (batch_ids,),
+    )
+    mark_stale(connection, [row.project_id for row in waiting])
     rows = fetch_all(
         connection,
         "UPDATE batch SET state = 'abandoned', finished_at = now() WHERE batch_id = ANY (%s) RETURNING label",

@@ -15,7 +15,7 @@ from piwright.database.migrate import sqlalchemy_url
 from piwright.settings import ROOT, Settings
 from piwright.stack.secrets import Secrets
 
-DAGS = ("sync_pypi", "build_wheels", "publish_index")
+DAGS = ("sync_pypi", "build_wheels", "publish_index", "count_downloads")
 
 _FINISHED = ("success", "failed")
 

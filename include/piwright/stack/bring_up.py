@@ -22,9 +22,8 @@ import psycopg2
 
 from piwright.database.connection import connect
 from piwright.database.provision import Access, provision
-from piwright.index.publish import publish
 from piwright.settings import ROOT, Settings
-from piwright.site.home import write_home
+from piwright.site.publication import publish_projects, write_shop
 from piwright.stack.airflow import DAGS, AirflowApi, airflow_environment
 from piwright.stack.components import AIRFLOW_COMPONENTS, components, embedded_cluster, pi_component
 from piwright.stack.emulated.architecture import GUESTS
@@ -231,13 +230,8 @@ class Stack:
         with connect(self.access.application) as database:
             register(database, settings, self.shelf)
         with connect(self.access.application) as database:
-            publish(
-                database,
-                store_root=settings.store_directory,
-                index_root=settings.index_directory,
-                upstream_url=settings.upstream_url,
-            )
-            write_home(database, settings.index_directory, settings.index_url)
+            publish_projects(database, settings, settings.upstream_url)
+            write_shop(database, settings)
 
     def _set_up_airflow(self) -> None:
         """Connections, the pool, and DAGs that may run."""

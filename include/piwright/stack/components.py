@@ -61,8 +61,9 @@ def pi_component(name: str) -> str:
 
 
 def _index(settings: Settings) -> Component:
-    command = [sys.executable, "-m", "piwright.index.server", "--root", str(settings.index_directory)]
+    command = [sys.executable, "-m", "piwright.index.server", "--root", settings.storage_address]
     command += ["--port", str(settings.index_port), "--upstream", settings.upstream_url]
+    command += ["--access-log", str(settings.access_log_file)]
     return Component("index", command, priority=30)
 
 

@@ -1,0 +1,178 @@
+"""The lines of a project page's tables, as the strings that its template puts in place. Pure.
+
+    version, yanked, reason, prerelease, day, alike, cells = matrix_line(row)
+
+A page has hundreds of values; a template that only unpacks and escapes is several times as quick as one that looks each
+of them up. Nothing here is markup: the template escapes all of it.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+
+from piwright.site.matrix import Cell, Row
+from piwright.site.page_environment import date_only, day, duration, filesize, moment, number
+from piwright.site.presentable import presentable
+from piwright.site.project_answers import Answer, target_title
+from piwright.site.project_facts import AttemptFacts, WheelFacts
+
+SMOKE = {
+    "imported": "it imports",
+    "needs_package": "it imports once another package is installed",
+    "needs_hardware": "it wants hardware that a worker does not have",
+    "broken": "it does not import",
+    "untested": "its import could not be tried",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FileShown:
+    """A wheel of ours in the list of files."""
+
+    wheel: WheelFacts
+    version: str
+    attempt: AttemptFacts | None
+    url: str
+    state: str
+    word: str
+
+    @property
+    def remarks(self) -> list[tuple[str, str]]:
+        """What else a person should know of it, under a word each."""
+        wheel = self.wheel
+        said = [
+            ("Held", wheel.held_reason),
+            ("Removed", wheel.removed_reason),
+            ("Released", wheel.released_reason),
+            ("Import", (self.attempt.smoke_detail or None) if self.attempt else None),
+            ("Note", wheel.note),
+            *(("Corrected", each) for each in wheel.corrections[:10]),
+        ]
+        return [(words, text) for words, text in said if text]
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptShown:
+    """A line of the history."""
+
+    attempt: AttemptFacts
+    version: str
+    target: str
+
+
+CellLine = tuple[str, str, int | None, str]
+"""State, word, the build its mark leads to, and the reason that is shown below it."""
+
+MatrixLine = tuple[str, bool, str, bool, str, CellLine | None, list[CellLine]]
+"""Version, yanked and why, pre-release, day; the one cell that stands for all where they are alike; the cells."""
+
+_WITH_REASON = ("skipped", "held", "removed", "waiting")
+
+
+TargetCard = tuple[str, str, str, str, CellLine | None, str, bool, str, CellLine | None]
+"""State, title, Python and architecture, version, its cell, a remark and whether a phone leaves it out, the newer version
+that does not install, its cell."""
+
+
+def target_card(answer: Answer) -> TargetCard:
+    """The answer for one target."""
+    target, cell = answer.target, answer.cell
+    remark, minor = "", False
+    if cell and cell.wheel and answer.installable:
+        minor = not cell.wheel.apt_packages
+        remark = filesize(cell.wheel.size) + ("" if minor else ", needs apt packages")
+    elif cell and cell.detail:
+        remark = presentable(cell.detail)
+    return (
+        cell.state if cell else "unknown",
+        target_title(target),
+        f"Python {target.python} · {target.architecture}",
+        answer.row.release.version if answer.row else "",
+        cell_line(cell) if cell else None,
+        remark,
+        minor,
+        answer.newer_version or "",
+        cell_line(answer.newer) if answer.newer else None,
+    )
+
+
+def matrix_line(row: Row) -> MatrixLine:
+    """A version in the table."""
+    release = row.release
+    alike = row.cells[0] if len(row.cells) > 1 and row.alike else None
+    return (
+        release.version,
+        release.yanked,
+        presentable(release.yanked_reason or ""),
+        row.version.is_prerelease,
+        _date(release.uploaded_at) if release.uploaded_at else "",
+        (alike.state, alike.word, None, presentable(alike.detail or "")) if alike else None,
+        [] if alike else [cell_line(cell) for cell in row.cells],
+    )
+
+
+def cell_line(cell: Cell) -> CellLine:
+    """A cell of the table."""
+    reason = presentable(cell.detail) if cell.detail and cell.state in _WITH_REASON else ""
+    return cell.state, cell.word, cell.attempt.attempt_id if cell.attempt else None, reason
+
+
+FileCard = tuple[
+    str, str, str, str, str, str, str, int, tuple[str, ...], tuple[str, ...], str, str, list[tuple[str, str]]
+]
+"""Name, address (empty if it is not offered), state, word, size, when it was built (for machines, for people), by which
+build, tags, packages it needs, digest, its beginning, and what else is to be said under a word each."""
+
+
+def file_card(shown: FileShown) -> FileCard:
+    """A wheel in the list of files. The size says for which target it was built and how its import went, too."""
+    wheel = shown.wheel
+    smoke = SMOKE.get(shown.attempt.smoke or "") if shown.attempt else None
+    built_iso, built_day = times(wheel.built_at)
+    return (
+        wheel.filename,
+        shown.url if shown.state in ("built", "yanked") else "",
+        shown.state,
+        shown.word,
+        f"{filesize(wheel.size)} ({number(wheel.size)} bytes), for {wheel.target}" + (f", {smoke}" if smoke else ""),
+        built_iso,
+        built_day,
+        wheel.attempt_id,
+        wheel.tags,
+        wheel.apt_packages,
+        wheel.sha256,
+        f"{wheel.sha256[:12]}…",
+        [(words, presentable(said, 1000)) for words, said in shown.remarks],
+    )
+
+
+HistoryLine = tuple[int, str, str, str, str, str, str, str, str]
+"""Number, version, target, the word for a failure (empty where it was built), evidence, worker, how long, when (for machines,
+for people)."""
+
+
+def history_line(shown: AttemptShown) -> HistoryLine:
+    """An attempt."""
+    each = shown.attempt
+    failed = each.outcome != "built"
+    return (
+        each.attempt_id,
+        shown.version,
+        shown.target,
+        (each.failure_class or "failed").replace("_", " ") if failed else "",
+        presentable(each.evidence) if failed and each.evidence else "",
+        each.worker or "",
+        duration(each.seconds),
+        *times(each.finished_at),
+    )
+
+
+@lru_cache(maxsize=20_000)
+def times(value: datetime) -> tuple[str, str]:
+    """A moment for machines and for people."""
+    return moment(value), day(value)
+
+
+@lru_cache(maxsize=20_000)
+def _date(value: datetime) -> str:
+    return date_only(value.astimezone(UTC))
