@@ -18,7 +18,7 @@ from piwright.analysis.status import read_status
 from piwright.database.connection import connect, fetch_all
 from piwright.database.provision import Access
 from piwright.settings import Settings
-from piwright.stack.airflow import AirflowApi, is_finished
+from piwright.stack.airflow import DAGS, AirflowApi, is_finished
 from piwright.stack.supervise import Supervisor
 from support.ports import free_port
 from support.upstream import LoopbackUpstream, make_sdist
@@ -102,12 +102,16 @@ class Stack:
         """Until no run of any DAG is under way."""
 
         def idle() -> bool:
-            runs = [
-                run for dag in ("sync_pypi", "build_wheels", "publish_index") for run in self.api.last_runs(dag, 50)
-            ]
+            runs = [run for dag in DAGS for run in self.api.last_runs(dag, 50)]
             return all(is_finished(run) for run in runs)
 
         wait_for(idle, seconds)
+
+    def run_dag(self, dag_id: str) -> None:
+        """Run a DAG to its end, as a person would by hand; fails if it does."""
+        run_id = self.api.trigger(dag_id)
+        wait_for(lambda: is_finished(self.api.run(dag_id, run_id)), 120)
+        assert self.api.run(dag_id, run_id)["state"] == "success"
 
     def kill(self, component: str) -> int:
         """kill -9 a component; answers the process that died."""

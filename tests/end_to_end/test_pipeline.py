@@ -3,6 +3,7 @@
 The tests share one stack and run in order; each begins where the one before left it.
 """
 
+import html
 import json
 import subprocess
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import requests
 from pypi_simple import PyPISimple
 
 from end_to_end.conftest import DAYS, PIWRIGHT, Stack
+from support.crawler import crawl
 from support.upstream import make_sdist
 from support.worker import is_alive, wait_for
 
@@ -127,6 +129,50 @@ def test_uv_installs_with_this_index_alone(stack: Stack, fresh_venv: Run) -> Non
     assert done.returncode == 0, done.stderr
     said = fresh_venv("python", "-c", "import compiled, six; print(compiled.answer())")
     assert said.stdout.strip() == "42"
+
+
+def test_every_link_of_index_and_site_leads_somewhere(stack: Stack) -> None:
+    site = stack.settings.index_url
+    found = crawl(f"{site}/", f"{site}/sitemap.xml", f"{site}/json", f"{site}/status/json")
+    assert found.problems == []
+    (target,) = [row.name for row in stack.rows("SELECT name FROM target WHERE active")]
+    expected = {
+        f"{site}/{path}" for path in ("", "search/", "status/", "simple/", "extra/simple/", f"{target}/simple/")
+    }
+    expected |= {f"{site}/{index}/compiled/" for index in ("simple", "extra/simple", f"{target}/simple")}
+    expected |= {f"{site}/project/{name}/" for name in ("quick", "compiled", "broken", "stuck", "taken-back", "past")}
+    assert expected <= set(found.pages)
+    builds = {row.attempt_id for row in stack.rows("SELECT attempt_id FROM attempt")}
+    linked = {int(url.split("/")[-2]) for url in found.pages if "/build/" in url}
+    assert linked == builds
+    assert len([url for url in found.files if url.endswith(".whl")]) == 4
+
+
+def test_a_project_page_says_why_there_is_no_wheel(stack: Stack) -> None:
+    answer = requests.get(f"{stack.settings.index_url}/project/broken/json", timeout=30).json()
+    (cell,) = answer["releases"][0]["targets"].values()
+    assert (cell["state"], cell["failure_class"]) == ("failed", "setup_error")
+    page = requests.get(f"{stack.settings.index_url}/project/broken/build/{cell['build']}/", timeout=30)
+    (job,) = json.loads(stack.command("why", "broken", "--json").stdout)
+    assert job["evidence"]["text"] in html.unescape(page.text)
+
+
+def test_the_index_conforms_to_the_standards(stack: Stack) -> None:
+    done = stack.command("conformance", f"{stack.settings.index_url}/simple/", "--json")
+    report = json.loads(done.stdout)
+    failed = [check for check in report["checks"] if check["verdict"] not in ("pass", "not applicable")]
+    assert [check for check in failed if check["level"] == "required"] == []
+    assert done.returncode == 0
+    assert report["files"] >= 4
+
+
+def test_downloads_are_counted_and_shown(stack: Stack) -> None:
+    stack.run_dag("count_downloads")
+    counted = json.loads(stack.command("downloads", "show", "compiled", "--json").stdout)
+    assert set(counted["installers"]) >= {"pip", "uv"}
+    stack.run_dag("publish_index")
+    shown = requests.get(f"{stack.settings.index_url}/project/compiled/json", timeout=30).json()
+    assert shown["downloads"]["total"] == counted["total"] >= 2
 
 
 def test_a_backfill_over_three_days_builds_the_history_and_a_second_builds_nothing(stack: Stack) -> None:
