@@ -23,8 +23,11 @@ down: ## end everything that `make up` started
 test: lint ## every test, with lint and types
 	@$(BIN)/python -m pytest
 
-bench: .venv/.developing ## what a build costs beside plain pip, on an embedded worker and an emulated Pi
+bench: .venv/.developing ## builds, index, serving and clients, each beside what others use
 	@$(BIN)/python benchmarks/worker.py
+	@$(BIN)/python benchmarks/index.py
+	@$(BIN)/python benchmarks/serving.py
+	@$(BIN)/python benchmarks/clients.py
 
 lint: .venv/.developing ## ruff (rules and format) and mypy
 	@$(BIN)/ruff check .
