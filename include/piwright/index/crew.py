@@ -23,6 +23,9 @@ Result = TypeVar("Result")
 
 _PR_SET_PDEATHSIG = 1
 
+_OBJECTS = 50_000
+"""New ones that make Python look for circles of them. Rows of a database are many, and none of them is in a circle."""
+
 
 class Crew(Generic[Task, Result]):
     """Calls `work` for tasks, in worker processes as soon as there are several tasks at a time."""
@@ -53,10 +56,13 @@ def crew(processes: int | None, work: Callable[[Task], Result]) -> Iterator[Crew
     if multiprocessing.current_process().daemon:
         processes = 1  # such a process may not have any of its own
     members = Crew(processes or len(os.sched_getaffinity(0)), work)
+    often = gc.get_threshold()
+    gc.set_threshold(_OBJECTS, *often[1:])
     try:
         yield members
     finally:
         members.stop()
+        gc.set_threshold(*often)
 
 
 def _pool(processes: int, work: Callable[[Any], Any]) -> Executor:

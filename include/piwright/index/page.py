@@ -14,12 +14,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from html import escape
 from typing import Any, Literal
 
 import msgspec
 from packaging.version import Version
+
+from piwright.index.kept import kept
 
 API_VERSION = "1.4"
 
@@ -49,17 +51,17 @@ class PageFile:
     provenance: str | None = None
     apt_packages: tuple[str, ...] = ()
 
-    @cached_property
+    @kept
     def order(self) -> tuple[Version, str, str]:
         """By version, then by name, which has the tags; two spellings of one version stay apart."""
         return _version(self.version), self.version, self.filename
 
-    @cached_property
+    @kept
     def anchor(self) -> str:
         """The file on the page in HTML."""
         return _anchor(self)
 
-    @cached_property
+    @kept
     def entry(self) -> msgspec.Raw:
         """The file on the page in JSON."""
         return msgspec.Raw(msgspec.json.encode(_entry(self)))
@@ -88,7 +90,7 @@ class SimplePage:
     files: tuple[PageFile, ...] = ()
     network: NetworkException | None = None
 
-    @cached_property
+    @kept
     def files_in_order(self) -> list[PageFile]:
         """By version, then by file name, so that a page changes only where its content does."""
         return sorted(self.files, key=lambda file: file.order)
@@ -161,7 +163,7 @@ def _anchor(file: PageFile) -> str:
     url = f"{file.url.partition('#')[0]}#{_pair(file.hashes)}" if file.hashes else file.url
     more = ""
     if file.requires_python:
-        more += f' data-requires-python="{_safe(file.requires_python)}"'
+        more += f' data-requires-python="{_safe_again(file.requires_python)}"'
     if file.yanked:
         more += f' data-yanked="{_safe(file.yanked_reason or "")}"'
     if (metadata := _metadata(file)) is not False:
@@ -216,3 +218,7 @@ _NOT_PLAIN = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f&<>\"']")
 def _safe(text: str) -> str:
     """Text as it may stand in HTML, between tags or in a quoted attribute. HTML cannot say control characters."""
     return escape(text.translate(_FORBIDDEN)) if _NOT_PLAIN.search(text) else text
+
+
+_safe_again = lru_cache(maxsize=10_000)(_safe)
+"""For what many files say."""

@@ -132,7 +132,7 @@ class Preparation:
         if files:
             staged = self.group.stage(files)
             prepared.staged += staged
-            prepared.pages_written = len({each.path.rpartition("/")[0] for each in staged})
+            prepared.pages_written = len({path.rpartition("/")[0] for each in staged for path in each.paths})
         for wheel in withheld_wheels(contents):
             path = wheel_path(wheel.sha256, wheel.filename)
             if self.storage.has(path.rpartition("/")[0] + "/"):
@@ -144,25 +144,25 @@ class Preparation:
     def _place_wheels(self, contents: ProjectContents, prepared: Prepared) -> set[int]:
         """Put the project's wheels and their metadata in place; the ids of those that could not be."""
         missing = set()
-        metadata = {}
         served = served_wheels(contents)
         paths = [wheel_path(wheel.sha256, wheel.filename) for wheel in served]
-        there = self.storage.sizes(paths + [metadata_path(path) for path in paths])
-        for wheel, path, size, size_of_metadata in zip(served, paths, there, there[len(paths) :], strict=False):
-            if wheel.published and not self.everything and size == wheel.size and size_of_metadata is not None:
+        # Metadata comes after its wheel and goes before it: where it is, both are.
+        there = self.storage.sizes([metadata_path(path) for path in paths])
+        for wheel, path, size_of_metadata in zip(served, paths, there, strict=True):
+            if wheel.published and not self.everything and size_of_metadata is not None:
                 continue
             stored = self.store.wheel_path(wheel.sha256, wheel.filename)
-            said = self._read_metadata(wheel, stored)
+            metadata = self.store.metadata_beside(stored)
+            said = self._read_metadata(wheel, stored, metadata)
             if isinstance(said, bytes):
                 prepared.files_added += int(self.storage.place(stored, path, wheel.size))
-                metadata[metadata_path(path)] = said
+                self.storage.place_text(metadata, metadata_path(path), said)
             elif not self._in_place(wheel, path):
                 missing.add(wheel.wheel_id)
                 prepared.problems.append(said)
                 continue
             if not wheel.published:
                 prepared.published.append(wheel.wheel_id)
-        prepared.staged += self.group.stage(metadata)
         return missing
 
     def _in_place(self, wheel: OurWheel, path: str) -> bool:
@@ -173,11 +173,12 @@ class Preparation:
             and hashlib.sha256(metadata).hexdigest() == wheel.metadata_sha256
         )
 
-    def _read_metadata(self, wheel: OurWheel, stored: Path) -> bytes | str:
+    def _read_metadata(self, wheel: OurWheel, stored: Path, metadata: str) -> bytes | str:
         """The metadata of a stored wheel, or why the wheel cannot be published: it is not what the database says."""
-        metadata = self.store.metadata_path(wheel.sha256, wheel.filename)
         try:
-            size, content = stored.stat().st_size, metadata.read_bytes()
+            size = stored.stat().st_size
+            with open(metadata, "rb") as file:  # noqa: PTH123 - another `Path` for each wheel costs more than the file
+                content = file.read()
         except (FileNotFoundError, NotADirectoryError) as error:
             return f"{wheel.filename} is not published: {error.filename} is missing; rebuild the wheel or remove it."
         if size != wheel.size:
@@ -187,7 +188,5 @@ class Preparation:
         return content
 
     def _prepare_others(self, rendered: Rendered, prepared: Prepared) -> None:
-        for path, source in rendered.places.items():
-            self.storage.place(source, path, source.stat().st_size)
-        prepared.staged += self.group.stage(rendered.files)
+        prepared.staged += self.group.stage(rendered.files, rendered.places)
         prepared.others_gone += rendered.gone

@@ -37,6 +37,10 @@ class Stamps:
         tick = self._tick if replaced is None else max(self._tick, replaced // STEP + 1)
         return tick * STEP + _sibling(target)
 
+    def first(self, target: str) -> int:
+        """The same, of a file that nothing is in the place of."""
+        return self._tick * STEP + _sibling(target)
+
 
 def remember(memory: Path, times: Iterable[float]) -> None:
     """Keep the latest time of files that are about to be removed: whatever takes their place gets a later one."""

@@ -20,8 +20,11 @@ from piwright.index.storage_directory import DirectoryStorage
 class Group(Protocol):
     """Files that become visible together, after all of them are durable. It is pickled: any process may stage files."""
 
-    def stage(self, files: Mapping[str, bytes]) -> list[Any]:
-        """Make files and their twins ready, those that differ from what is there; the result is for `reveal`."""
+    def stage(self, files: Mapping[str, bytes], places: Mapping[str, Path] | None = None) -> list[Any]:
+        """Make files and their twins ready, those that differ from what is there; the result is for `reveal`.
+
+        `places` are files that never change and are published as they are; they appear before the others.
+        """
         ...
 
     def reveal(self, staged: Sequence[Any]) -> set[str]:
@@ -56,11 +59,15 @@ class Storage(Protocol):
         """What `write` does, in steps, for more than one process."""
         ...
 
-    def place(self, source: Path, path: str, size: int) -> bool:
+    def place(self, source: str | Path, path: str, size: int) -> bool:
         """Put a file of `size` bytes there as it is, never to change; False if one of that size is there.
 
         Durable after `sync`, or with the next group that is revealed.
         """
+        ...
+
+    def place_text(self, source: str | Path, path: str, content: bytes) -> None:
+        """Put the file `source`, which is text and says `content`, there with its twins, never to change. Durable as `place`."""
         ...
 
     def remove(self, paths: Iterable[str]) -> set[str]:

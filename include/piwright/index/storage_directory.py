@@ -1,5 +1,5 @@
 # A page costs some fifty file operations, and `Path` would double what they cost.
-# ruff: noqa: PTH103, PTH105, PTH110, PTH116, PTH120, PTH123
+# ruff: noqa: PTH102, PTH103, PTH105, PTH108, PTH110, PTH116, PTH120, PTH123
 """The served tree as a directory: readers see each file whole or not at all, and what was announced survives a power cut.
 
     storage = DirectoryStorage(Path("/srv/piwright/index"), ("gz", "zst"))
@@ -39,11 +39,14 @@ _numbers = itertools.count()
 
 
 class Staged(NamedTuple):
-    """A file in the making: where it is, where it goes, and the file it belongs to (itself unless it is a twin)."""
+    """A file in the making, or a whole folder that is new: where it is, where it goes, and the files that it brings.
+
+    The twins of a file are not among `paths`.
+    """
 
     made: str
     target: str
-    path: str
+    paths: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -54,16 +57,36 @@ class DirectoryGroup:
     encodings: tuple[str, ...]
     folder: Path
 
-    def stage(self, files: Mapping[str, bytes]) -> list[Staged]:
-        """Write what differs from the tree beside it. A file comes after its twins: where it is new, they are too."""
-        own = f"{self.folder}/{os.getpid()}"
-        staged = []
+    def stage(self, files: Mapping[str, bytes], places: Mapping[str, Path] | None = None) -> list[Staged]:
+        """Write what differs from the tree beside it. A file comes after its twins, a new folder with all that is in it."""
+        places = places or {}
         stamps = Stamps(self.root / STAGING / _REMOVED)
         made_of: dict[tuple[int, str], tuple[str, int]] = {}  # by content and name
+        new = self._new_folders([*places, *files])
+        staged = [Staged(made, f"{self.root}/{folder}", ()) for folder, made in new.items()]
+        brought: dict[str, list[str]] = {folder: [] for folder in new}
+        for path, source in places.items():
+            folder = _folder_of(path, new)
+            if folder is None:
+                made = f"{self.folder}/{os.getpid()}-{next(_numbers)}"
+                staged.append(Staged(made, f"{self.root}/{path}", (path,)))
+            else:
+                made = _inside(new[folder], path[len(folder) :])
+                brought[folder].append(path)
+            _link_or_copy(source, made)
         for path, content in files.items():
-            for suffix in self._wanted(path, content):
-                target, made = f"{self.root}/{path}{suffix}", f"{own}-{next(_numbers)}"
-                stamp = stamps.stamp(target)
+            folder = _folder_of(path, new)
+            if folder is not None:
+                brought[folder].append(path)
+            for suffix in self._wanted(path, content) if folder is None else self._all(path):
+                target = f"{self.root}/{path}{suffix}"
+                if folder is None:
+                    made = f"{self.folder}/{os.getpid()}-{next(_numbers)}"
+                    staged.append(Staged(made, target, (path,)))
+                    stamp = stamps.stamp(target)
+                else:
+                    made = _inside(new[folder], f"{path[len(folder) :]}{suffix}")
+                    stamp = stamps.first(target)
                 said = id(content), target.rpartition("/")[2]
                 if same := made_of.get(said):
                     _link_or_copy(same[0], made)  # the lists of projects are large, and the same in several indexes
@@ -72,8 +95,8 @@ class DirectoryGroup:
                 else:
                     _write_new(made, compress(content, suffix) if suffix else content, stamp)
                 made_of[said] = made, stamp
-                staged.append(Staged(made, target, path))
-        return staged
+        folders = [each._replace(paths=tuple(brought[folder])) for folder, each in zip(new, staged, strict=False)]
+        return folders + staged[len(new) :]
 
     def reveal(self, staged: Sequence[Staged]) -> set[str]:
         """Rename staged files into place, once all of them are on the disk; the names are when this returns."""
@@ -87,20 +110,50 @@ class DirectoryGroup:
                 os.makedirs(os.path.dirname(each.target), exist_ok=True)
                 os.replace(each.made, each.target)
         sync_file_system(self.folder)
-        return {each.path for each in staged}
+        return {path for each in staged for path in each.paths}
+
+    def _new_folders(self, paths: Iterable[str]) -> dict[str, str]:
+        """Folders (with a slash at the end) that these files would be the first in, and where they are made."""
+        new: dict[str, str] = {}
+        for folder in sorted({path[: path.rfind("/") + 1] for path in paths}):
+            if folder and _folder_of(folder, new) is None and not os.path.exists(f"{self.root}/{folder}"):
+                # What is above it is made by many processes, not by the one that reveals.
+                os.makedirs(os.path.dirname(f"{self.root}/{folder[:-1]}"), exist_ok=True)
+                new[folder] = f"{self.folder}/{os.getpid()}-{next(_numbers)}/"
+                os.mkdir(new[folder])
+        return new
+
+    def _all(self, path: str) -> list[str]:
+        """What is added to the path for each of its files, itself ("") last."""
+        return [*twin_suffixes(path, self.encodings), ""]
 
     def _wanted(self, path: str, content: bytes) -> list[str]:
         """What is added to the path for each file that has to be written, itself ("") last."""
-        suffixes = twin_suffixes(path, self.encodings)
         try:
             descriptor = os.open(f"{self.root}/{path}", os.O_RDONLY)
         except (FileNotFoundError, NotADirectoryError):
-            os.makedirs(os.path.dirname(f"{self.root}/{path}"), exist_ok=True)  # by many processes, not by the one
-            return [*suffixes, ""]
+            return self._all(path)
         with open(descriptor, "rb", buffering=0) as file:
             if os.fstat(descriptor).st_size != len(content) or file.readall() != content:
-                return [*suffixes, ""]
-        return [suffix for suffix in suffixes if not os.path.exists(f"{self.root}/{path}{suffix}")]
+                return self._all(path)
+        return [suffix for suffix in self._all(path)[:-1] if not os.path.exists(f"{self.root}/{path}{suffix}")]
+
+
+def _folder_of(path: str, folders: Mapping[str, str]) -> str | None:
+    """The one of `folders` that the path is in."""
+    end = path.rfind("/") + 1
+    while end:
+        if path[:end] in folders:
+            return path[:end]
+        end = path.rfind("/", 0, end - 1) + 1
+    return None
+
+
+def _inside(made: str, path: str) -> str:
+    """The file at `path` in a folder in the making; folders between them are made."""
+    if "/" in path:
+        os.makedirs(os.path.dirname(made + path), exist_ok=True)
+    return made + path
 
 
 @dataclass(frozen=True)
@@ -143,17 +196,33 @@ class DirectoryStorage:
         with _locked_folder(self.root / STAGING) as folder:
             yield DirectoryGroup(self.root, self.encodings, folder)
 
-    def place(self, source: Path, path: str, size: int) -> bool:
+    def place(self, source: str | Path, path: str, size: int) -> bool:
         """Make the file `source` of `size` bytes appear at `path`, without a second copy where that is possible."""
-        target = self.root / path
-        if self.size(path) == size:
-            return False
-        target.parent.mkdir(parents=True, exist_ok=True)
-        made = target.with_name(f".{target.name}.new")
-        made.unlink(missing_ok=True)  # of a publisher that was killed
-        _link_or_copy(source, made)
-        made.replace(target)
+        target = f"{self.root}/{path}"
+        _make_folder_of(target)
+        try:
+            os.link(source, target)  # there as a whole, or not at all
+        except OSError as error:
+            if error.errno == errno.EEXIST and os.stat(target).st_size == size:
+                return False
+            if error.errno not in {*_NO_HARD_LINK, errno.EEXIST}:
+                raise
+            _replace(source, target)
         return True
+
+    def place_text(self, source: str | Path, path: str, content: bytes) -> None:
+        """Make the file `source`, which says `content`, appear at `path` with its twins, never to change."""
+        target = f"{self.root}/{path}"
+        wanted = DirectoryGroup(self.root, self.encodings, self.root)._wanted(path, content)
+        if wanted:
+            _make_folder_of(target)
+        for suffix in wanted:
+            if suffix:
+                made = _beside(target + suffix)
+                _write_new(made, compress(content, suffix), None)
+                os.replace(made, target + suffix)
+            else:
+                _replace(source, target)
 
     def remove(self, paths: Iterable[str]) -> set[str]:
         """Remove files with their twins, and whole folders, in this order; answers those that were there."""
@@ -254,20 +323,53 @@ def _status(path: Path) -> os.stat_result | None:
         return None
 
 
-def _write_new(path: str, content: bytes, stamp: int) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+def _beside(target: str) -> str:
+    """Where a file is until it is `target`: no server hands out what begins with a dot."""
+    folder, _, name = target.rpartition("/")
+    return f"{folder}/.{name}.new"
+
+
+def _make_folder_of(path: str) -> None:
+    folder = path[: path.rindex("/")]
+    try:
+        os.mkdir(folder)
+    except FileExistsError:
+        pass
+    except FileNotFoundError:
+        os.makedirs(folder, exist_ok=True)
+
+
+def _replace(source: str | Path, target: str) -> None:
+    """Make `target` the file `source`, whatever it is now."""
+    made = _beside(target)
+    _link_or_copy(source, made)
+    os.replace(made, target)
+
+
+def _write_new(path: str, content: bytes, stamp: int | None) -> None:
+    """Write a file that nobody else knows of; what a publisher that was killed left there goes."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    except FileExistsError:
+        os.unlink(path)  # not overwritten: it may be a link to what is in the store
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
         left = memoryview(content)
         while left:
             left = left[os.write(descriptor, left) :]
-        os.utime(descriptor, (stamp, stamp))
+        if stamp is not None:
+            os.utime(descriptor, (stamp, stamp))
     finally:
         os.close(descriptor)
 
 
 def _link_or_copy(source: str | Path, made: str | Path) -> None:
+    """Make `made` the file `source`; what a publisher that was killed left there goes."""
     try:
         os.link(source, made)
+    except FileExistsError:
+        os.unlink(made)
+        _link_or_copy(source, made)
     except OSError as error:
         if error.errno not in _NO_HARD_LINK:
             raise

@@ -33,9 +33,9 @@ _CONTENT_ENCODINGS = {".gz": "gzip", ".zst": "zstd"}
 
 
 class Stored(NamedTuple):
-    """An object that was written, for the file at `path`."""
+    """An object that was written, with its twins."""
 
-    path: str
+    paths: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,11 @@ class ObjectGroup:
 
     storage: "ObjectStorage"
 
-    def stage(self, files: Mapping[str, bytes]) -> list[Stored]:
+    def stage(self, files: Mapping[str, bytes], places: Mapping[str, Path] | None = None) -> list[Stored]:
         """Write what differs from the bucket, twins before the files themselves. All of it is there when this returns."""
         storage = self.storage
+        for path, source in (places or {}).items():
+            storage.place(source, path, source.stat().st_size)
         paths = list(files)
         present = dict(zip(paths, storage._each("cat_file", paths), strict=True))
         plain = {path: content for path, content in files.items() if present[path] != content}
@@ -60,11 +62,13 @@ class ObjectGroup:
         }
         storage._put(twins)
         storage._put(plain)
-        return [Stored(path) for path in paths if path in plain or any(twin.startswith(f"{path}.") for twin in missing)]
+        return [
+            Stored((path,)) for path in paths if path in plain or any(twin.startswith(f"{path}.") for twin in missing)
+        ]
 
     def reveal(self, staged: Sequence[Stored]) -> set[str]:
         """What was staged is there already; answers its paths."""
-        return {each.path for each in staged}
+        return {path for each in staged for path in each.paths}
 
 
 @dataclass(frozen=True)
@@ -101,13 +105,17 @@ class ObjectStorage:
         """A group of files; each is there as soon as it is staged."""
         yield ObjectGroup(self)
 
-    def place(self, source: Path, path: str, size: int) -> bool:
+    def place(self, source: str | Path, path: str, size: int) -> bool:
         """Put the file `source` of `size` bytes there, never to change; False if one of that size is there."""
         if self.size(path) == size:
             return False
         with _opened(self.address) as (store, root):
             store.put_file(str(source), f"{root}{path}", **self._described(path))
         return True
+
+    def place_text(self, source: str | Path, path: str, content: bytes) -> None:
+        """Put the text `content` there with its twins, never to change."""
+        self.write({path: content})
 
     def remove(self, paths: Iterable[str]) -> set[str]:
         """Remove files with their twins, and whole folders, in this order; answers those that were there."""

@@ -61,12 +61,16 @@ class FileStore:
             raise ValueError(f"{sha256!r} is no SHA-256: 64 lower-case hexadecimal digits were expected")
         if not _FILENAME.fullmatch(filename):
             raise ValueError(f"{filename!r} is no wheel's file name")
-        return self.root / "wheels" / sha256[:2] / sha256[2:] / filename
+        return Path(f"{self.root}/wheels/{sha256[:2]}/{sha256[2:]}/{filename}")
 
     def metadata_path(self, sha256: str, filename: str) -> Path:
         """Where the copy of a wheel's METADATA lies: beside the wheel, `.metadata` added to its name (PEP 658)."""
-        wheel = self.wheel_path(sha256, filename)
-        return wheel.with_name(wheel.name + ".metadata")
+        return Path(self.metadata_beside(self.wheel_path(sha256, filename)))
+
+    @staticmethod
+    def metadata_beside(wheel: Path) -> str:
+        """The path of the copy of the METADATA of a wheel in the store, for whoever asks for thousands."""
+        return f"{wheel}.metadata"
 
     def put_wheel(self, path: Path, filename: str) -> StoredWheel:
         """Copy a checked wheel in, with its METADATA member beside it byte for byte.
