@@ -1,7 +1,12 @@
 """The home page tells what is in the database, harmlessly, and only as much as fits a page."""
 
+import configparser
 import json
+import os
 import re
+import subprocess
+import sys
+import tomllib
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -62,8 +67,6 @@ def test_an_empty_shop_says_how_to_use_it_and_that_nothing_is_built(shop: Shop) 
     text = Text(home(shop)).text
     assert f"pip install --index-url {URL}/simple/ PACKAGE" in text
     assert f"uv pip install --default-index {URL}/simple/ PACKAGE" in text
-    assert f"[global] index-url = {URL}/simple/" in text
-    assert f'[[index]] url = "{URL}/simple/" default = true' in text
     assert "Nothing yet." in text
     assert "Nothing was built yet." in text
     assert "trusted-host" not in text
@@ -74,10 +77,38 @@ def test_who_uses_raspberry_pi_os_is_told_what_to_replace_and_what_pip_refuses(s
     assert "use" in {attributes.get("id") for _, attributes in page.elements}  # where project pages lead
     text = page.text
     assert "/etc/pip.conf" in text
-    assert "extra-index-url . Replace that line" in text
+    assert "extra-index-url . The line above replaces it" in text
     assert "/etc/uv/uv.toml" in text
     assert "externally-managed-environment" in text
     assert "python3 -m venv" in text
+
+
+@pytest.mark.parametrize("url", [URL, "http://pi.example:8000"], ids=["loopback", "without TLS"])
+def test_each_line_that_configures_pip_and_uv_does_so_when_it_is_pasted(shop: Shop, tmp_path: Path, url: str) -> None:
+    lines = [
+        unescape(line)
+        for line in re.findall(r"<pre[^>]*><code>(.*?)</code></pre>", home(shop, url).decode(), re.DOTALL)
+    ]
+    (etc := tmp_path / "etc").mkdir()
+    (fake := tmp_path / "sudo").write_text('#!/bin/sh\nexec "$@"\n')
+    fake.chmod(0o755)
+    environment = {"HOME": str(tmp_path), "PATH": f"{Path(sys.executable).parent}:{tmp_path}:{os.environ['PATH']}"}
+    for line in lines:
+        if "install --" not in line and "uv pip install" not in line:
+            pasted = line.replace("/etc/", f"{etc}/")
+            subprocess.run(["bash", "-ec", pasted], env=environment, check=True, stdout=subprocess.DEVNULL)
+    for written in (tmp_path / ".config" / "pip" / "pip.conf", etc / "pip.conf"):
+        found = configparser.ConfigParser()
+        found.read(written)
+        wanted = {"index-url": f"{url}/simple/"} | ({} if url == URL else {"trusted-host": "pi.example:8000"})
+        assert dict(found["global"]) == wanted
+    assert tomllib.loads((etc / "uv" / "uv.toml").read_text()) == {
+        "index": [{"url": f"{url}/simple/", "default": True}]
+    }
+    said = subprocess.run(
+        ["sh", "-c", '. "$HOME/.profile"; echo "$UV_DEFAULT_INDEX"'], env=environment, capture_output=True, text=True
+    )
+    assert said.stdout == f"{url}/simple/\n"
 
 
 def test_numbers_lists_and_the_example_come_from_the_database(shop: Shop) -> None:
