@@ -5,7 +5,8 @@
     crawled.pages, crawled.files      # addresses, in the order they were found
 
 Every link of every page is followed while it stays on the host; a file that a link gives a hash for has to have it. What
-redirects to another host is that host's business.
+redirects to another host is that host's business. While something is published a page that was read may be old: a link
+is broken only if the page still has it when it is read again after the link led nowhere, and it leads nowhere again.
 """
 
 import hashlib
@@ -16,6 +17,7 @@ from urllib.parse import urldefrag, urljoin, urlsplit
 import requests
 from bs4 import BeautifulSoup, Tag
 
+_REDIRECTS = (301, 302, 303, 307, 308)
 _LINKS = {"a": "href", "link": "href", "script": "src", "img": "src"}
 
 
@@ -34,7 +36,7 @@ def crawl(start: str, *more: str) -> Crawled:
     host = urlsplit(start).netloc
     crawled = Crawled()
     seen: set[str] = set()
-    waiting: list[tuple[str, str, str]] = [(each, "", "the start") for each in (start, *more)]
+    waiting: list[tuple[str, str, str]] = [(each, "", "") for each in (start, *more)]
     with requests.Session() as session:
         while waiting:
             url, sha256, origin = waiting.pop()
@@ -42,6 +44,12 @@ def crawl(start: str, *more: str) -> Crawled:
                 continue
             seen.add(url)
             answer = session.get(url, timeout=60, allow_redirects=False)
+            while answer.status_code not in (200, *_REDIRECTS) and _still_linked(session, origin, url):
+                again = session.get(url, timeout=60, allow_redirects=False)
+                if again.status_code == answer.status_code:
+                    crawled.problems.append(f"{origin} leads to {url}, which answers {answer.status_code}")
+                    break
+                answer = again
             if answer.is_redirect:
                 target = urldefrag(urljoin(url, answer.headers["Location"])).url
                 if urlsplit(target).netloc == host:
@@ -49,7 +57,7 @@ def crawl(start: str, *more: str) -> Crawled:
                 else:
                     crawled.elsewhere.append(url)
             elif answer.status_code != 200:
-                crawled.problems.append(f"{origin} leads to {url}, which answers {answer.status_code}")
+                continue
             elif sha256:
                 crawled.files.append(url)
                 if hashlib.sha256(answer.content).hexdigest() != sha256:
@@ -60,6 +68,14 @@ def crawl(start: str, *more: str) -> Crawled:
             else:
                 crawled.files.append(url)
     return crawled
+
+
+def _still_linked(session: requests.Session, page: str, url: str) -> bool:
+    """Whether a page leads somewhere still; what no page led to is meant to be there."""
+    if not page:
+        return True
+    answer = session.get(page, timeout=60)
+    return answer.status_code == 200 and url in {link for link, _, _ in _links(page, answer.content)}
 
 
 def _links(page: str, content: bytes) -> list[tuple[str, str, str]]:
