@@ -176,6 +176,27 @@ def test_nothing_a_worker_says_gets_into_a_shell() -> None:
     assert reproduce(replace(BUILD, sdist=None)).text == ""
 
 
+def test_the_tools_are_installed_first_and_libraries_where_they_are_missing() -> None:
+    had = [
+        "gcc=4",
+        "make=4",
+        "libc6-dev=2",
+        "python3.11-dev=3",
+        "libldap-dev=2",
+        "libsasl2-dev=2",
+        "zlib1g-dev=1",
+        "vim=9",
+    ]
+    made = reproduce(replace(BUILD, environment={"apt": had}))
+    tools, libraries = made.text.split("\n\n")[0], made.libraries
+    assert [each for each in ("gcc", "make", "libc6-dev", "python3.11-dev") if each not in tools] == []
+    assert "libldap-dev" not in made.text
+    assert [each for each in ("libldap-dev", "libsasl2-dev", "zlib1g-dev") if each not in libraries] == []
+    assert "gcc" not in libraries
+    assert "vim" not in made.text + libraries
+    assert reproduce(replace(BUILD, environment={"apt": ["gcc=4"]})).libraries == ""
+
+
 def test_the_lines_to_repeat_a_build_make_the_wheel(tmp_path: Path) -> None:
     """As they stand on the page, in a shell, with this machine's Python."""
     source = scripted("repeatable", "import helper", requires=["helper"])

@@ -84,7 +84,6 @@ def test_killed_publishers_leave_no_broken_link_for_anybody_who_reads_meanwhile(
     walks = 0
     over = threading.Event()
     with IndexServer(shop.index_root, "http://127.0.0.1:9/simple/") as server:
-
         pages = [f"{server.url}/project/{name}/" for name in NAMES]
 
         def read() -> None:

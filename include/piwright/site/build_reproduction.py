@@ -24,11 +24,13 @@ _TOOLS = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Reproduction:
-    """`packages` for apt; `text` to paste; `exact`: it asks for the very source, by its digest."""
+    """`packages` for apt; `text` to paste, which installs the tools among them; `exact`: it asks for the very source, by its
+    digest. `libraries` is to be pasted first where a header or a library is missing: the others of `packages`."""
 
     packages: tuple[str, ...]
     text: str
     exact: bool
+    libraries: str = ""
 
 
 def reproduce(build: BuildFacts) -> Reproduction:
@@ -37,8 +39,9 @@ def reproduce(build: BuildFacts) -> Reproduction:
     requirements = _requirements(build.environment.get("requirements"))
     python = f"python{build.python}"
     lines = []
+    libraries = [each for each in packages if each.endswith("-dev") and not each.startswith(("python3", "libc6-"))]
     if packages:
-        lines += ["sudo apt install --no-install-recommends \\", *_wrapped([f"{python}-venv", *packages]), ""]
+        lines += [*_apt_install([f"{python}-venv", *(each for each in packages if each not in libraries)]), ""]
     lines += [f"{python} -m venv repeat && cd repeat"]
     source = _source(build)
     if source is None:
@@ -57,7 +60,8 @@ def reproduce(build: BuildFacts) -> Reproduction:
         f"bin/pip download --no-deps --no-binary :all: {isolation}{'--require-hashes ' if digest else ''}-r source.txt"
     ]
     lines += [f"bin/pip wheel --no-deps {isolation}{quote('./' + filename)}"]
-    return Reproduction(packages, "\n".join(lines), exact=bool(digest))
+    headers = "\n".join(_apt_install(libraries)) if libraries else ""
+    return Reproduction(packages, "\n".join(lines), exact=bool(digest), libraries=headers)
 
 
 def _source(build: BuildFacts) -> tuple[str, str] | None:
@@ -82,6 +86,10 @@ def _requirements(said: object) -> list[str]:
 def _packages(said: object) -> tuple[str, ...]:
     names = [match[1] for each in (said if isinstance(said, list) else []) if (match := _APT.fullmatch(str(each)))]
     return tuple(sorted({name for name in names if _TOOLS.fullmatch(name)}))[:300]
+
+
+def _apt_install(names: list[str]) -> list[str]:
+    return ["sudo apt install --no-install-recommends \\", *_wrapped(names)]
 
 
 def _wrapped(names: list[str]) -> list[str]:
