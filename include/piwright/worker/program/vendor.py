@@ -72,9 +72,11 @@ def toolchain(program: str) -> Toolchain:
                 check=False,
                 cwd="/",
             )
-            real = os.path.realpath(done.stdout.decode("utf-8", "replace").strip() or real)
+            found = done.stdout.decode("utf-8", "replace").strip()
         except (OSError, subprocess.SubprocessError):
-            pass
+            found = ""
+        # Without a toolchain the stand-in is called by its own name: what it says then is what a person needs to know.
+        real = os.path.realpath(found) if found else os.path.abspath(program)
     prefix = os.path.dirname(os.path.dirname(real))
     return Toolchain(real, "" if f"{prefix}/".startswith("/usr/") and not prefix.startswith("/usr/local") else prefix)
 
