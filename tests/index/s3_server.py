@@ -48,6 +48,10 @@ class S3Server:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """End it; its buckets are gone."""
         self._process.kill()
         self._process.wait(30)
 

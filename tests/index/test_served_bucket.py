@@ -3,91 +3,48 @@
 import gzip
 import hashlib
 import os
-import subprocess
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 
-import fsspec
 import pytest
+from s3_server import S3Server
 from serving import JSON, LOG, TARGET, UPSTREAM, IndexServer
 
-from support.ports import free_port
-from support.tools import tool
-
-ADDRESS = "s3://wheels/index"
 WHEEL = bytes(range(256)) * 30_000
 SHA256 = hashlib.sha256(WHEEL).hexdigest()
 FILE = f"files/{SHA256[:2]}/{SHA256[2:]}/big-1.0-py3-none-any.whl"
 LARGE_PAGE = b'{"projects": []}' * 400_000
 
 
-class Store:
-    """An S3 server on a port of 127.0.0.1, with a bucket `wheels`."""
+class Store(S3Server):
+    """An S3 server with a bucket of pages, at `address`."""
 
-    def __init__(self) -> None:
-        self.port = free_port()
-        self.environment = {
-            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.port}",
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_DEFAULT_REGION": "us-east-1",
-        }
-        program = str(tool("moto[s3,server]>=5", "moto_server"))
-        self.process = subprocess.Popen(
-            [program, "-H", "127.0.0.1", "-p", str(self.port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        deadline = time.monotonic() + 60
-        while not self._answers():
-            assert self.process.poll() is None
-            assert time.monotonic() < deadline
-        self.files = fsspec.filesystem(
-            "s3",
-            key="test",
-            secret="test",
-            endpoint_url=self.environment["AWS_ENDPOINT_URL"],
-            client_kwargs={"region_name": "us-east-1"},
-            use_listings_cache=False,
-            skip_instance_cache=True,
-        )
-        self.files.call_s3("create_bucket", Bucket="wheels")
-
-    def _answers(self) -> bool:
-        try:
-            urllib.request.urlopen(self.environment["AWS_ENDPOINT_URL"], timeout=1).close()
-        except urllib.error.HTTPError:
-            return True
-        except OSError:
-            return False
-        return True
+    def __enter__(self) -> "Store":
+        super().__enter__()
+        self.address = self.new_bucket()
+        return self
 
     def put(self, path: str, content: bytes) -> None:
-        self.files.pipe_file(f"wheels/index/{path}", content)
-
-    def stop(self) -> None:
-        self.process.kill()
-        self.process.wait(30)
+        self.files.pipe_file(f"{self.address}/{path}", content)
 
 
 @pytest.fixture(scope="module")
 def store() -> Iterator[Store]:
-    store = Store()
-    for path in ("simple", "simple/spidev", f"{TARGET}/simple"):
-        store.put(f"{path}/index.html", f"<h1>{path}</h1>".encode())
-        store.put(f"{path}/index.html.gz", gzip.compress(f"<h1>{path}</h1>".encode()))
-    store.put("simple/spidev/index.v1_json", b'{"name": "spidev"}')
-    store.put("simple/index.v1_json", LARGE_PAGE)
-    store.put("project/spidev/build/1/log.txt.gz", gzip.compress(LOG))
-    store.put("404.html", b"nothing here")
-    store.put(FILE, WHEEL)
-    yield store
-    store.stop()
+    with Store() as store:
+        for path in ("simple", "simple/spidev", f"{TARGET}/simple"):
+            store.put(f"{path}/index.html", f"<h1>{path}</h1>".encode())
+            store.put(f"{path}/index.html.gz", gzip.compress(f"<h1>{path}</h1>".encode()))
+        store.put("simple/spidev/index.v1_json", b'{"name": "spidev"}')
+        store.put("simple/index.v1_json", LARGE_PAGE)
+        store.put("project/spidev/build/1/log.txt.gz", gzip.compress(LOG))
+        store.put("404.html", b"nothing here")
+        store.put(FILE, WHEEL)
+        yield store
 
 
 @pytest.fixture(scope="module")
 def bucket_server(store: Store) -> Iterator[IndexServer]:
-    with IndexServer(ADDRESS, UPSTREAM, **store.environment) as server:
+    with IndexServer(store.address, UPSTREAM, **store.environment) as server:
         yield server
 
 
@@ -142,14 +99,14 @@ def test_a_new_page_is_seen_within_seconds(bucket_server: IndexServer, store: St
 
 
 def test_a_store_that_is_down_is_not_noticed_by_those_who_read_what_is_known() -> None:
-    store = Store()
-    store.put("simple/spidev/index.html", b"known")
-    fast = {"PATH": os.environ["PATH"], **store.environment, "AWS_MAX_ATTEMPTS": "1"}
-    with IndexServer(ADDRESS, UPSTREAM, **fast) as server:
-        assert server.get("/simple/spidev/").body == b"known"
-        store.stop()
-        unknown = server.get("/simple/other/")
-        assert (unknown.status, unknown.headers["Cache-Control"]) == (503, "no-store")
-        deadline = time.monotonic() + 7  # long enough for what is known to have to be asked for again
-        while time.monotonic() < deadline:
+    with Store() as store:
+        store.put("simple/spidev/index.html", b"known")
+        fast = {"PATH": os.environ["PATH"], **store.environment, "AWS_MAX_ATTEMPTS": "1"}
+        with IndexServer(store.address, UPSTREAM, **fast) as server:
             assert server.get("/simple/spidev/").body == b"known"
+            store.stop()
+            unknown = server.get("/simple/other/")
+            assert (unknown.status, unknown.headers["Cache-Control"]) == (503, "no-store")
+            deadline = time.monotonic() + 7  # long enough for what is known to have to be asked for again
+            while time.monotonic() < deadline:
+                assert server.get("/simple/spidev/").body == b"known"
