@@ -1,7 +1,7 @@
 """Which files a page shows, decided without a database."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import replace
 from typing import Any
 
@@ -12,16 +12,21 @@ from packaging.tags import parse_tag
 from packaging.utils import parse_wheel_filename
 from published_shop import BUILT
 
-from piwright.index.compose import compose_page, is_listed, served_wheels, withheld_wheels
+from piwright.index.compose import compose_pages, is_listed, offered_wheels, served_wheels, withheld_wheels
 from piwright.index.contents import OurWheel, ProjectContents
-from piwright.index.layout import EXTRA, SIMPLE, TargetTags, target_flavour
-from piwright.index.page import PageFile, render_html
+from piwright.index.layout import EXTRA, SIMPLE, Flavour, TargetTags, target_flavour
+from piwright.index.page import PageFile, SimplePage, render_html
 
 
 def ours(filename: str, wheel_id: int = 1, **more: object) -> OurWheel:
     version = filename.split("-")[1]
     wheel = OurWheel(wheel_id, version, filename, "ab" + "c" * 62, 10, "d" * 64, BUILT)
     return replace(wheel, **more)  # type: ignore[arg-type]
+
+
+def compose_page(contents: ProjectContents, flavour: Flavour, missing: Container[int] = ()) -> SimplePage | None:
+    """The project's page in one index, as the publication has it made."""
+    return compose_pages(contents, [flavour], offered_wheels(contents, missing))[flavour]
 
 
 def theirs(filename: str, version: str = "1.0") -> PageFile:

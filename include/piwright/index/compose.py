@@ -84,11 +84,6 @@ def compose_pages(
     return {flavour: _compose(contents, flavour, ours[flavour.up]) for flavour in flavours}
 
 
-def compose_page(contents: ProjectContents, flavour: Flavour, missing: Container[int] = ()) -> SimplePage | None:
-    """The project's page in one index."""
-    return compose_pages(contents, [flavour], offered_wheels(contents, missing))[flavour]
-
-
 def _compose(
     contents: ProjectContents, flavour: Flavour, offered: Iterable[tuple[OurWheel, PageFile]]
 ) -> SimplePage | None:

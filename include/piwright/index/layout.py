@@ -12,7 +12,6 @@ tree may be served from anywhere. A path is relative to the root of the tree, wi
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import quote
 
 HTML = "index.html"
@@ -78,13 +77,3 @@ def metadata_path(wheel: str) -> str:
 def file_url(up: str, sha256: str, filename: str) -> str:
     """A wheel's address on a page from which the root is `up`."""
     return f"{up}files/{sha256[:2]}/{sha256[2:]}/{filename if _PLAIN.fullmatch(filename) else quote(filename, safe='')}"
-
-
-def page_directory(index_root: Path, flavour: Flavour, name: str) -> Path:
-    """Where the representations of the page of the project with the normalised `name` are in a directory."""
-    return index_root / flavour.path / name
-
-
-def served_wheel(index_root: Path, sha256: str, filename: str) -> Path:
-    """Where a wheel with that content is in a directory."""
-    return index_root / wheel_path(sha256, filename)
