@@ -2,12 +2,12 @@
 
 import random
 from collections.abc import Callable, Container
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from packaging.tags import parse_tag
 from packaging.utils import parse_wheel_filename
 from published_shop import BUILT

@@ -1,9 +1,9 @@
 """A badge says on how many targets the newest version installs, readably, whatever it is about."""
 
-from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
+from msgspec.structs import replace
 from test_matrix import BUILT, FAILED, JOB, RELEASE, TRIXIE, facts
 
 from piwright.site import badge

@@ -5,12 +5,12 @@ import re
 import subprocess
 import sys
 import zipfile
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from piwright.intake.failure_classes import CLASSES
 from piwright.site.build_advice import advice

@@ -1,10 +1,10 @@
 """A cell of a project's table says whether a version installs on a target, and if not, why."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from piwright.index.compose import is_for
 from piwright.index.contents import OurWheel

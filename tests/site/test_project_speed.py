@@ -1,8 +1,8 @@
 """Project pages are made quickly enough to make all of them again."""
 
 import time
-from dataclasses import replace
 
+from msgspec.structs import replace
 from project_rows import SITE, UPSTREAM
 from test_matrix import ATTEMPT, BOOKWORM, JOB, NOW, RELEASE, TRIXIE, TRIXIE_64, WHEEL, facts, target_facts
 

@@ -7,18 +7,18 @@ Follows the simple repository API 1.4 (packaging.python.org, "Simple repository 
 upload times and versions exist in JSON only. Both list the same files in the same order, and the bytes depend on the
 content alone, not on the order it came in. The list of projects is in `roots.py`.
 
-A file is on the pages of several indexes: what they say of it is made once and kept with it.
+A file is on the pages of several indexes: what they say of it is made once and kept with it (`dict=True` is room for that).
 """
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from html import escape
 from typing import Any, Literal
 
 import msgspec
+from msgspec import Struct
 from packaging.version import Version
 
 from piwright.index.kept import kept
@@ -29,8 +29,7 @@ CoreMetadata = Literal[True] | Mapping[str, str] | None
 """None: no `.metadata` beside the file; True: there is one; a mapping: algorithm to digest of it."""
 
 
-@dataclass(frozen=True)
-class PageFile:
+class PageFile(Struct, frozen=True, dict=True):
     """A file on a page.
 
     `version` is the canonical version of its release; `url` is absolute or relative to the page; `hashes` maps an
@@ -67,8 +66,7 @@ class PageFile:
         return msgspec.Raw(msgspec.json.encode(_entry(self)))
 
 
-@dataclass(frozen=True)
-class NetworkException:
+class NetworkException(Struct, frozen=True):
     """Why the builds of a project may use the network, and since when: they cannot be repeated for certain."""
 
     reason: str
@@ -80,8 +78,7 @@ class NetworkException:
         return f"{self.since.astimezone(UTC):%Y-%m-%d}"
 
 
-@dataclass(frozen=True)
-class SimplePage:
+class SimplePage(Struct, frozen=True, dict=True):
     """The page of one project. `name` is normalised, `status` one of the standard's project status markers."""
 
     name: str

@@ -21,7 +21,7 @@ from piwright.index.roots import LISTED, LISTED_EXTRA, listed_names, root_files,
 from piwright.index.settle import FOLD_COUNTS, settle
 from piwright.index.storage import Group
 
-TASK = 16
+TASK = 8
 """Projects a worker process is given at once; fewer are not worth a process."""
 
 ROOTS_DUE = ".roots-due"

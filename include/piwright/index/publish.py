@@ -27,7 +27,7 @@ __all__ = ["PublishReport", "publish"]
 LOCK = 7066
 """Number of the PostgreSQL advisory lock that makes one publisher at a time."""
 
-BATCH = 1000
+BATCH = 200
 """Projects read from the database at once, and whose pages appear together."""
 
 STALE = """

@@ -66,8 +66,11 @@ class Storage(Protocol):
         """
         ...
 
-    def place_text(self, source: str | Path, path: str, content: bytes) -> None:
-        """Put the file `source`, which is text and says `content`, there with its twins, never to change. Durable as `place`."""
+    def place_wheel(self, wheel: str, path: str, size: int, metadata: str, content: bytes) -> bool:
+        """Put the file `wheel` of `size` bytes there, and the file `metadata`, which says `content`, beside it with its twins.
+
+        The metadata comes last and never changes either. False if the wheel was there. Durable as `place`.
+        """
         ...
 
     def remove(self, paths: Iterable[str]) -> set[str]:

@@ -24,6 +24,7 @@ from typing import NamedTuple
 
 from piwright.index.compression import ENCODINGS, compress, twin_suffixes
 from piwright.index.durable import sync_file_system
+from piwright.index.layout import metadata_path
 from piwright.index.stamps import Stamps, remember
 
 STAGING = ".new"
@@ -117,8 +118,9 @@ class DirectoryGroup:
         new: dict[str, str] = {}
         for folder in sorted({path[: path.rfind("/") + 1] for path in paths}):
             if folder and _folder_of(folder, new) is None and not os.path.exists(f"{self.root}/{folder}"):
-                # What is above it is made by many processes, not by the one that reveals.
-                os.makedirs(os.path.dirname(f"{self.root}/{folder[:-1]}"), exist_ok=True)
+                above = os.path.dirname(f"{self.root}/{folder[:-1]}")
+                if not os.path.exists(above):
+                    os.makedirs(above, exist_ok=True)  # by many processes, not by the one that reveals
                 new[folder] = f"{self.folder}/{os.getpid()}-{next(_numbers)}/"
                 os.mkdir(new[folder])
         return new
@@ -136,7 +138,8 @@ class DirectoryGroup:
         with open(descriptor, "rb", buffering=0) as file:
             if os.fstat(descriptor).st_size != len(content) or file.readall() != content:
                 return self._all(path)
-        return [suffix for suffix in self._all(path)[:-1] if not os.path.exists(f"{self.root}/{path}{suffix}")]
+        # An empty twin is what a power cut leaves of one that was not announced yet.
+        return [suffix for suffix in self._all(path)[:-1] if not _size(f"{self.root}/{path}{suffix}")]
 
 
 def _folder_of(path: str, folders: Mapping[str, str]) -> str | None:
@@ -176,10 +179,7 @@ class DirectoryStorage:
 
     def size(self, path: str) -> int | None:
         """A file's size in bytes; None if it is not there."""
-        try:
-            return os.stat(f"{self.root}/{path}").st_size
-        except (FileNotFoundError, NotADirectoryError):
-            return None
+        return _size(f"{self.root}/{path}")
 
     def sizes(self, paths: Sequence[str]) -> list[int | None]:
         """The sizes of several files."""
@@ -200,29 +200,31 @@ class DirectoryStorage:
         """Make the file `source` of `size` bytes appear at `path`, without a second copy where that is possible."""
         target = f"{self.root}/{path}"
         _make_folder_of(target)
-        try:
-            os.link(source, target)  # there as a whole, or not at all
-        except OSError as error:
-            if error.errno == errno.EEXIST and os.stat(target).st_size == size:
-                return False
-            if error.errno not in {*_NO_HARD_LINK, errno.EEXIST}:
-                raise
-            _replace(source, target)
+        if self.size(path) == size:
+            return False
+        _link_or_replace(source, target)
         return True
 
-    def place_text(self, source: str | Path, path: str, content: bytes) -> None:
-        """Make the file `source`, which says `content`, appear at `path` with its twins, never to change."""
+    def place_wheel(self, wheel: str, path: str, size: int, metadata: str, content: bytes) -> bool:
+        """Make a wheel appear, then the twins of its metadata, then the metadata; False if the wheel is there."""
         target = f"{self.root}/{path}"
-        wanted = DirectoryGroup(self.root, self.encodings, self.root)._wanted(path, content)
-        if wanted:
-            _make_folder_of(target)
-        for suffix in wanted:
-            if suffix:
-                made = _beside(target + suffix)
-                _write_new(made, compress(content, suffix), None)
-                os.replace(made, target + suffix)
-            else:
-                _replace(source, target)
+        beside = metadata_path(target)
+        if not _make_folder_of(target):
+            added = self.place(wheel, path, size)
+            for suffix in DirectoryGroup(self.root, self.encodings, self.root)._wanted(metadata_path(path), content):
+                if suffix:
+                    made = _beside(beside + suffix)
+                    _write_new(made, compress(content, suffix), None)
+                    os.replace(made, beside + suffix)
+                else:
+                    _replace(metadata, beside)
+            return added
+        # Nobody knows of the folder yet, and who is stopped in here leaves no metadata: whatever is there is made again.
+        _link_or_replace(wheel, target)
+        for suffix in twin_suffixes(beside, self.encodings):
+            _write_new(beside + suffix, compress(content, suffix), None)
+        _link_or_replace(metadata, beside)
+        return True
 
     def remove(self, paths: Iterable[str]) -> set[str]:
         """Remove files with their twins, and whole folders, in this order; answers those that were there."""
@@ -316,6 +318,13 @@ def _lock(folder: Path, how: int) -> Iterator[None]:
         os.close(descriptor)
 
 
+def _size(path: str) -> int | None:
+    try:
+        return os.stat(path).st_size
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
 def _status(path: Path) -> os.stat_result | None:
     try:
         return path.stat()
@@ -329,14 +338,27 @@ def _beside(target: str) -> str:
     return f"{folder}/.{name}.new"
 
 
-def _make_folder_of(path: str) -> None:
+def _make_folder_of(path: str) -> bool:
+    """Make the folder of a file; False if it was there."""
     folder = path[: path.rindex("/")]
     try:
         os.mkdir(folder)
     except FileExistsError:
-        pass
+        return False
     except FileNotFoundError:
-        os.makedirs(folder, exist_ok=True)
+        os.makedirs(folder[: folder.rindex("/")], exist_ok=True)
+        return _make_folder_of(path)
+    return True
+
+
+def _link_or_replace(source: str | Path, target: str) -> None:
+    """Make `target` the file `source`: there as a whole, or not at all."""
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno not in {*_NO_HARD_LINK, errno.EEXIST}:
+            raise
+        _replace(source, target)
 
 
 def _replace(source: str | Path, target: str) -> None:

@@ -22,7 +22,7 @@ from fsspec.core import url_to_fs
 
 from piwright.index.compression import ENCODINGS, compress, twin_suffixes
 from piwright.index.content_types import TEXT, content_type
-from piwright.index.layout import JSON
+from piwright.index.layout import JSON, metadata_path
 
 _AT_ONCE = 16
 """Requests to the store at a time, of each process."""
@@ -113,9 +113,11 @@ class ObjectStorage:
             store.put_file(str(source), f"{root}{path}", **self._described(path))
         return True
 
-    def place_text(self, source: str | Path, path: str, content: bytes) -> None:
-        """Put the text `content` there with its twins, never to change."""
-        self.write({path: content})
+    def place_wheel(self, wheel: str, path: str, size: int, metadata: str, content: bytes) -> bool:
+        """Put a wheel there, then its metadata with its twins; False if the wheel is there."""
+        added = self.place(wheel, path, size)
+        self.write({metadata_path(path): content})
+        return added
 
     def remove(self, paths: Iterable[str]) -> set[str]:
         """Remove files with their twins, and whole folders, in this order; answers those that were there."""

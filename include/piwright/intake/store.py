@@ -57,19 +57,23 @@ class FileStore:
 
     def wheel_path(self, sha256: str, filename: str) -> Path:
         """Where a wheel lies, or would. Raises ValueError when digest or name could lead elsewhere."""
+        return Path(self.wheel_place(sha256, filename))
+
+    def wheel_place(self, sha256: str, filename: str) -> str:
+        """The same as text, for whoever asks for thousands."""
         if not _SHA256.fullmatch(sha256):
             raise ValueError(f"{sha256!r} is no SHA-256: 64 lower-case hexadecimal digits were expected")
         if not _FILENAME.fullmatch(filename):
             raise ValueError(f"{filename!r} is no wheel's file name")
-        return Path(f"{self.root}/wheels/{sha256[:2]}/{sha256[2:]}/{filename}")
+        return f"{self.root}/wheels/{sha256[:2]}/{sha256[2:]}/{filename}"
 
     def metadata_path(self, sha256: str, filename: str) -> Path:
         """Where the copy of a wheel's METADATA lies: beside the wheel, `.metadata` added to its name (PEP 658)."""
-        return Path(self.metadata_beside(self.wheel_path(sha256, filename)))
+        return Path(self.metadata_beside(self.wheel_place(sha256, filename)))
 
     @staticmethod
-    def metadata_beside(wheel: Path) -> str:
-        """The path of the copy of the METADATA of a wheel in the store, for whoever asks for thousands."""
+    def metadata_beside(wheel: str) -> str:
+        """Where the copy of the METADATA of a wheel at that place of the store lies."""
         return f"{wheel}.metadata"
 
     def put_wheel(self, path: Path, filename: str) -> StoredWheel:

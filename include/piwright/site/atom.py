@@ -6,6 +6,7 @@
 Texts are plain: they are cleaned of what XML cannot say and escaped here. The bytes depend on the arguments alone.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from piwright.site.presentable import presentable, without_controls
 
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 _SUMMARY_LENGTH = 2000
+_SPECIAL = re.compile('[&<>"]')
 
 
 @dataclass(frozen=True)
@@ -58,19 +60,22 @@ def atom_feed(
 
 def _entry(each: Entry) -> list[str]:
     summary = escape(without_controls(each.summary[:_SUMMARY_LENGTH]))
+    identity = _text(each.identity)
+    url = identity if each.url == each.identity else _text(each.url)
     return [
         "<entry>",
-        f"<id>{_text(each.identity)}</id>",
+        f"<id>{identity}</id>",
         f"<title>{_text(each.title)}</title>",
         f"<updated>{_moment(each.updated)}</updated>",
-        f'<link rel="alternate" type="text/html" href="{_text(each.url)}"/>',
+        f'<link rel="alternate" type="text/html" href="{url}"/>',
         *([f"<summary>{summary}</summary>"] if summary else []),
         "</entry>",
     ]
 
 
 def _text(text: str, length: int = 2000) -> str:
-    return escape(presentable(text, length), {'"': "&quot;"})
+    shown = presentable(text, length)
+    return escape(shown, {'"': "&quot;"}) if _SPECIAL.search(shown) else shown
 
 
 def _moment(moment: datetime) -> str:

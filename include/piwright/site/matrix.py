@@ -8,10 +8,11 @@ A cell answers one question: can this version be installed on that target withou
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
+from msgspec import Struct
+from msgspec.structs import replace
 from packaging.version import Version
 
 from piwright.intake.failure_classes import CLASSES
@@ -46,8 +47,7 @@ _SHORT = {"no_sdist": "no sources", "python": "other Python", "no_hash": "no has
 INSTALLABLE = ("built", "upstream")
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(Struct, frozen=True):
     """A version on a target. `detail` is the reason in words; `wheel` is ours, `filename` also upstream's.
 
     `attempt` is the one whose page tells more: that of the wheel, or else the last one of the job. `kind` is that of
@@ -85,8 +85,7 @@ class Cell:
         return self.state in INSTALLABLE
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """A version with a cell for each target."""
 
     release: ReleaseFacts

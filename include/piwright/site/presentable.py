@@ -20,6 +20,8 @@ _UNSHOWABLE = re.compile(
 
 def presentable(text: str, length: int = EVIDENCE_LENGTH) -> str:
     """One line of at most `length` characters; what must not be shown becomes a replacement character."""
+    if len(text) <= length and text.isascii() and text.isprintable() and "  " not in text and text == text.strip():
+        return text  # nearly always
     # Cut before looking closer: a line of a log may have megabytes.
     line = _UNSHOWABLE.sub("\ufffd", " ".join(text[: 4 * length].split()))
     return line if len(line) <= length and len(text) <= 4 * length else line[: length - 1].rstrip() + "…"

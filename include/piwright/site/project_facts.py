@@ -3,16 +3,17 @@
     facts = read_project_facts(connection, [17])[17]      # piwright.site.project_contents
     facts.releases[0].version, facts.jobs[0].state
 
-Frozen and picklable, so that another process can render them; without slots, which pickle many times more slowly.
-`matrix.py` decides what they mean.
+Frozen and picklable, so that another process can render them; structs, because there are dozens for each page and a frozen
+data class takes ten times as long to make. `matrix.py` decides what they mean.
 """
 
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import lru_cache
 from typing import Any
+
+from msgspec import Struct
 
 
 def pack_tags(tags: Iterable[str]) -> bytes:
@@ -26,8 +27,7 @@ def unpack_tags(packed: bytes) -> frozenset[str]:
     return frozenset(zlib.decompress(packed).decode().split())
 
 
-@dataclass(frozen=True)
-class TargetFacts:
+class TargetFacts(Struct, frozen=True):
     """An active target. `slots` are those of its live workers.
 
     `packed_tags` are the wheel tags it takes (`pack_tags`): hundreds that resemble each other, and they travel with every
@@ -43,8 +43,7 @@ class TargetFacts:
     slots: int = 0
 
 
-@dataclass(frozen=True)
-class UpstreamFileFacts:
+class UpstreamFileFacts(Struct, frozen=True):
     """A file upstream that matters to a target: a source distribution, or a wheel some target could take."""
 
     filename: str
@@ -53,8 +52,7 @@ class UpstreamFileFacts:
     requires_python: str | None = None
 
 
-@dataclass(frozen=True)
-class ReleaseFacts:
+class ReleaseFacts(Struct, frozen=True):
     """A version. `gone`: upstream removed it."""
 
     release_id: int
@@ -66,8 +64,7 @@ class ReleaseFacts:
     files: tuple[UpstreamFileFacts, ...] = ()
 
 
-@dataclass(frozen=True)
-class JobFacts:
+class JobFacts(Struct, frozen=True):
     """A release to build for a target.
 
     `ahead`: how many jobs of its target come first, None if it does not wait or there are more than are counted;
@@ -90,8 +87,7 @@ class JobFacts:
     seconds_ahead: float = 0.0
 
 
-@dataclass(frozen=True)
-class AttemptFacts:
+class AttemptFacts(Struct, frozen=True, array_like=True):
     """One try of a job. `seconds` is how long it took; `smoke` what importing its wheel came to."""
 
     attempt_id: int
@@ -110,8 +106,7 @@ class AttemptFacts:
     evidence_line: int | None = None
 
 
-@dataclass(frozen=True)
-class WheelFacts:
+class WheelFacts(Struct, frozen=True, array_like=True):
     """A wheel of ours, with the name and the distribution of the target it was built for.
 
     `needs_distribution`: it links libraries of that distribution, so only the indexes of its targets offer it.
@@ -141,16 +136,14 @@ class WheelFacts:
     corrections: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class ExceptionFacts:
+class ExceptionFacts(Struct, frozen=True):
     """Why builds of the project may use the network."""
 
     reason: str
     since: datetime
 
 
-@dataclass(frozen=True)
-class ProjectFacts:
+class ProjectFacts(Struct, frozen=True):
     """All that a project's pages tell. `as_of` is when it was read; `downloads` are the last days that had any.
 
     `watched` are the specifiers of its lines on the watch list; "" admits every release.
@@ -182,8 +175,7 @@ class ProjectFacts:
         return self.gone or self.status == "quarantined"
 
 
-@dataclass(frozen=True)
-class BuildWheel:
+class BuildWheel(Struct, frozen=True):
     """A wheel that came of a build."""
 
     filename: str
@@ -195,8 +187,7 @@ class BuildWheel:
     apt_packages: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class BuildFacts:
+class BuildFacts(Struct, frozen=True):
     """One attempt with all that was kept of it: what its build page tells. It never changes.
 
     `phases`, `environment`, `smoke`, `sandbox` and `captured` are as intake cleaned them. `sdist` is what was built:
@@ -234,4 +225,4 @@ class BuildFacts:
     previous_outcome: str | None = None
     sdist: tuple[str, str, str] | None = None
     uploaded_at: datetime | None = None
-    wheels: tuple[BuildWheel, ...] = field(default=())
+    wheels: tuple[BuildWheel, ...] = ()

@@ -6,9 +6,10 @@ A page has hundreds of values; a template that only unpacks and escapes is sever
 of them up. Nothing here is markup: the template escapes all of it.
 """
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
+
+from msgspec import Struct
 
 from piwright.site.matrix import Cell, Row
 from piwright.site.page_environment import date_only, day, duration, filesize, moment, number
@@ -25,8 +26,7 @@ SMOKE = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class FileShown:
+class FileShown(Struct, frozen=True):
     """A wheel of ours in the list of files."""
 
     wheel: WheelFacts
@@ -51,8 +51,7 @@ class FileShown:
         return [(words, text) for words, text in said if text]
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptShown:
+class AttemptShown(Struct, frozen=True):
     """A line of the history."""
 
     attempt: AttemptFacts

@@ -77,20 +77,20 @@ FROM release r JOIN job j USING (release_id) JOIN attempt a USING (job_id)
 LEFT JOIN worker w ON w.worker_id = a.worker_id
 WHERE r.project_id = ANY (%(projects)s)
 """
-"""By `job_release_id_target_id_key`, then `attempt_job_id_number_key`."""
+"""In the order of the fields of `AttemptFacts`. By `job_release_id_target_id_key`, then `attempt_job_id_number_key`."""
 
 WHEELS = """
 SELECT r.project_id, w.wheel_id, w.attempt_id, w.release_id, t.name AS target, t.distribution, w.filename, w.sha256,
        w.tags, w.size, w.built_at, w.build_tag, w.apt_packages, w.requires_python, w.note,
        w.published_at IS NOT NULL AS published, w.held_reason, w.held_by, w.released_reason, w.released_by,
        coalesce((w.facts ->> 'needs_distribution')::boolean, false) AS needs_distribution,
-       w.removed_at IS NOT NULL AS removed, w.removed_reason,
-       w.facts -> 'corrections' AS corrections
+       CASE WHEN w.removed_at IS NOT NULL THEN coalesce(nullif(w.removed_reason, ''), 'removed') END AS removed_reason,
+       coalesce(nullif(w.facts -> 'corrections', 'null'), '[]') AS corrections
 FROM release r JOIN wheel w USING (release_id)
 JOIN attempt a ON a.attempt_id = w.attempt_id JOIN job j ON j.job_id = a.job_id JOIN target t USING (target_id)
 WHERE r.project_id = ANY (%(projects)s)
 """
-"""By `wheel_release`, then primary keys."""
+"""In the order of the fields of `WheelFacts`. By `wheel_release`, then primary keys."""
 
 
 def platforms_pattern(targets: Iterable[TargetFacts]) -> str:
