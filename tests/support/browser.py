@@ -37,9 +37,13 @@ class Page:
         tab.set_default_timeout(15_000)
         tab.on("console", lambda said: self._console(said.type, said.text, said.location.get("url", "")))
         tab.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
-        tab.on("requestfailed", lambda request: self.complaints.append(f"failed: {request.url}: {request.failure}"))
+        tab.on("requestfailed", lambda request: self._failed(request.url, request.failure or ""))
         tab.on("request", lambda request: self.requests.append(request.url))
         tab.on("response", self._response)
+
+    def _failed(self, url: str, why: str) -> None:
+        if why != "net::ERR_ABORTED":  # the reader went on before a picture of the last page had come
+            self.complaints.append(f"failed: {url}: {why}")
 
     def open(self, url: str, *, status: int = 200) -> None:
         """Go there and wait until it is quiet; the page itself may be expected to be a 404."""
