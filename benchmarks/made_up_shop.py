@@ -28,6 +28,7 @@ from made_up import MadeUpProject  # noqa: E402
 
 from piwright.database.connection import connect  # noqa: E402
 from piwright.database.provision import Access, provision  # noqa: E402
+from piwright.index.compression import compress  # noqa: E402
 from piwright.intake.store import FileStore  # noqa: E402
 from piwright.planning.targets import known_targets, store_targets  # noqa: E402
 from piwright.stack.postgres import Cluster  # noqa: E402
@@ -146,6 +147,7 @@ class MadeUpShop:
                 metadata_path = store.metadata_path(sha256, wheel.filename)
                 metadata_path.parent.mkdir(parents=True)
                 metadata_path.write_bytes(wheel.metadata)
+                Path(f"{metadata_path}.gz").write_bytes(compress(wheel.metadata, ".gz"))
                 store.wheel_path(sha256, wheel.filename).write_bytes(content)
                 tags = "{" + ",".join(wheel.tags) + "}"
                 metadata = hashlib.sha256(wheel.metadata).hexdigest()

@@ -26,7 +26,9 @@ def test_a_wheel_lies_under_its_hash_with_its_metadata_beside_it(store: FileStor
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     assert (stored.sha256, stored.size) == (digest, path.stat().st_size)
     place = f"wheels/{digest[:2]}/{digest[2:]}/{path.name}"
-    assert files(store) == {place: path.read_bytes(), f"{place}.metadata": METADATA}
+    found = files(store)
+    assert gzip.decompress(found.pop(f"{place}.metadata.gz")) == METADATA
+    assert found == {place: path.read_bytes(), f"{place}.metadata": METADATA}
     assert store.wheel_path(digest, path.name).read_bytes() == path.read_bytes()
     assert store.metadata_path(digest, path.name).read_bytes() == METADATA
 

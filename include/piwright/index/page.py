@@ -177,7 +177,7 @@ def _entry(file: PageFile) -> dict[str, Any]:
     entry: dict[str, Any] = {
         "filename": file.filename,
         "url": file.url,
-        "hashes": dict(sorted(file.hashes.items())),
+        "hashes": _in_order(file.hashes),
         "requires-python": file.requires_python or None,
         # An empty reason would read as "not yanked": the standard allows true or a string with something in it.
         "yanked": (file.yanked_reason or True) if file.yanked else False,
@@ -194,12 +194,16 @@ def _entry(file: PageFile) -> dict[str, Any]:
     return entry
 
 
-def _metadata(file: PageFile) -> bool | dict[str, str]:
+def _metadata(file: PageFile) -> bool | Mapping[str, str]:
     if file.core_metadata is None:
         return False
     if file.core_metadata is True:
         return True
-    return dict(sorted(file.core_metadata.items())) or True
+    return _in_order(file.core_metadata) or True
+
+
+def _in_order(hashes: Mapping[str, str]) -> Mapping[str, str]:
+    return hashes if len(hashes) < 2 else dict(sorted(hashes.items()))
 
 
 def _pair(hashes: Mapping[str, str]) -> str:

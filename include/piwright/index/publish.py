@@ -30,6 +30,9 @@ LOCK = 7066
 BATCH = 200
 """Projects read from the database at once, and whose pages appear together."""
 
+FIRST_BATCH = 50
+"""The first are fewer: the worker processes wait for them."""
+
 STALE = """
 SELECT project_id, stale_since AS position
 FROM project
@@ -118,11 +121,12 @@ def _batches(connection: Connection, everything: bool) -> Iterator[list[int]]:
     assert until is not None
     position: str | datetime = until.position
     project = 0
+    limit = min(FIRST_BATCH, BATCH)
     while True:
-        parameters = {"until": until.now, "position": position, "project": project, "limit": BATCH}
+        parameters = {"until": until.now, "position": position, "project": project, "limit": limit}
         rows = fetch_all(connection, ALL if everything else STALE, parameters)
         connection.commit()
         if not rows:
             return
-        position, project = rows[-1].position, rows[-1].project_id
+        position, project, limit = rows[-1].position, rows[-1].project_id, BATCH
         yield [row.project_id for row in rows]

@@ -212,17 +212,21 @@ class DirectoryStorage:
         if not _make_folder_of(target):
             added = self.place(wheel, path, size)
             for suffix in DirectoryGroup(self.root, self.encodings, self.root)._wanted(metadata_path(path), content):
-                if suffix:
-                    made = _beside(beside + suffix)
-                    _write_new(made, compress(content, suffix), None)
-                    os.replace(made, beside + suffix)
-                else:
-                    _replace(metadata, beside)
+                try:
+                    _replace(metadata + suffix, beside + suffix)
+                except FileNotFoundError:
+                    if not suffix:
+                        raise
+                    _write_new(_beside(beside + suffix), compress(content, suffix), None)
+                    os.replace(_beside(beside + suffix), beside + suffix)
             return added
         # Nobody knows of the folder yet, and who is stopped in here leaves no metadata: whatever is there is made again.
         _link_or_replace(wheel, target)
         for suffix in twin_suffixes(beside, self.encodings):
-            _write_new(beside + suffix, compress(content, suffix), None)
+            try:
+                _link_or_replace(metadata + suffix, beside + suffix)
+            except FileNotFoundError:  # the store keeps one of them, and did not always
+                _write_new(beside + suffix, compress(content, suffix), None)
         _link_or_replace(metadata, beside)
         return True
 

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, BinaryIO, TextIO
 
+from piwright.index.compression import compress
 from piwright.intake.limits import Limits
 from piwright.intake.untrusted import open_regular
 
@@ -29,6 +30,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _FILENAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]{0,239}\.whl")
 _LOG = re.compile(r"logs/[0-9a-f]{2}/[0-9a-f]{62}\.log\.gz")
 _CHUNK = 1 << 18
+_TWINS_TIME = 1_000_000_000  # some moment that is long gone
 _ANY_SIZE = 1 << 60  # whoever puts a file has judged its size
 
 
@@ -77,9 +79,9 @@ class FileStore:
         return f"{wheel}.metadata"
 
     def put_wheel(self, path: Path, filename: str) -> StoredWheel:
-        """Copy a checked wheel in, with its METADATA member beside it byte for byte.
+        """Copy a checked wheel in, with its METADATA member beside it byte for byte, and that compressed.
 
-        The METADATA is written first, so that a wheel which is there is complete.
+        They never change, so they are compressed once. They are written first, so that a wheel which is there is complete.
         """
         digest = hashlib.sha256()
         with open_regular(path, _ANY_SIZE) as source, self._new_file() as copy:
@@ -90,8 +92,15 @@ class FileStore:
             target = self.wheel_path(digest.hexdigest(), filename)
             metadata_target = self.metadata_path(digest.hexdigest(), filename)
             if not metadata_target.exists():
+                content = _read_metadata(source, filename)
+                with self._new_file() as twin:
+                    twin.write(compress(content, ".gz"))
+                    twin.flush()
+                    # nginx tells representations apart by time and size; what is written next has another time.
+                    os.utime(twin.fileno(), (_TWINS_TIME, _TWINS_TIME))
+                    self._keep(twin, Path(f"{metadata_target}.gz"))
                 with self._new_file() as metadata:
-                    metadata.write(_read_metadata(source, filename))
+                    metadata.write(content)
                     self._keep(metadata, metadata_target)
             if not target.exists():
                 self._keep(copy, target)
