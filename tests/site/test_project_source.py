@@ -188,8 +188,8 @@ def test_the_page_answers_in_one_look(rows: ProjectRows) -> None:
 def test_a_project_with_two_thousand_versions_stays_readable(rows: ProjectRows) -> None:
     rows.release("old", "0.1")
     rows.execute(
-        "INSERT INTO release (project_id, version, original_version) "
-        "SELECT %s, '1.' || n, '1.' || n FROM generate_series(0, 1999) n",
+        "INSERT INTO release (project_id, version, original_version, yanked) "
+        "SELECT %s, '1.' || n, '1.' || n, n %% 2 = 0 FROM generate_series(0, 1999) n",
         rows.id_of("old"),
     )
     made = rows.rendered("old")
@@ -202,6 +202,22 @@ def test_a_project_with_two_thousand_versions_stays_readable(rows: ProjectRows) 
     assert "Still older ones are in the JSON" in text
     data = json.loads(made.files["project/old/json"])
     assert [each["version"] for each in data["releases"]] == [*(f"1.{n}" for n in range(1999, -1, -1)), "0.1"]
+
+
+def test_versions_that_nobody_asked_for_share_a_line(rows: ProjectRows) -> None:
+    for number in range(12):
+        rows.release("old", f"1.{number}")
+    rows.execute("UPDATE release SET yanked = true WHERE version = '1.9'")
+    html = rows.rendered("old").files["project/old/index.html"].decode()
+    table = html[html.index('<table class="stack matrix">') : html.index("</table>")]
+    lines = [" ".join(re.sub("<[^>]*>", " ", each).split()) for each in table.split('<th scope="row">')[1:]]
+    assert [line.split(" It is not in the queue")[0] for line in lines] == [
+        "1.11 20 Nov 2026 not considered",
+        "1.10 20 Nov 2026 not considered",
+        "1.9 yanked 20 Nov 2026 yanked Yanked.",
+        "1.0 to 1.8 9 versions not considered",
+    ]
+    assert lines[-1].endswith("Which versions 1.8, 1.7, 1.6, 1.5, 1.4, 1.3, 1.2, 1.1, 1.0")
 
 
 def test_every_link_between_the_pages_leads_somewhere(rows: ProjectRows) -> None:

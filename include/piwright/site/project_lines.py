@@ -1,13 +1,16 @@
 """The lines of a project page's tables, as the strings that its template puts in place. Pure.
 
-    version, yanked, reason, prerelease, day, alike, cells = matrix_line(row)
+    lines, versions = matrix_lines(rows, 50)
+    version, yanked, reason, prerelease, day, alike, cells, folded = lines[0]
 
 A page has hundreds of values; a template that only unpacks and escapes is several times as quick as one that looks each
 of them up. Nothing here is markup: the template escapes all of it.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
+from itertools import groupby
 
 from msgspec import Struct
 
@@ -62,8 +65,15 @@ class AttemptShown(Struct, frozen=True):
 CellLine = tuple[str, str, int | None, str]
 """State, word, the build its mark leads to, and the reason that is shown below it."""
 
-MatrixLine = tuple[str, bool, str, bool, str, CellLine | None, list[CellLine]]
-"""Version, yanked and why, pre-release, day; the one cell that stands for all where they are alike; the cells."""
+MatrixLine = tuple[str, bool, str, bool, str, CellLine | None, list[CellLine], list[str]]
+"""Version, yanked and why, pre-release, day; the one cell that stands for all where they are alike; the cells; the versions
+that the line stands for where they are several."""
+
+MOST_FOLDED = 500
+"""Of those that share a line, so many are named."""
+
+FOLDED = 4
+"""Versions in a row that nobody considered share a line if they are at least so many."""
 
 _WITH_REASON = ("skipped", "held", "removed", "waiting")
 
@@ -95,7 +105,39 @@ def target_card(answer: Answer) -> TargetCard:
     )
 
 
-def matrix_line(row: Row) -> MatrixLine:
+def matrix_lines(rows: Sequence[Row], most: int) -> tuple[list[MatrixLine], int]:
+    """The first lines of the table, and how many versions they stand for."""
+    lines: list[MatrixLine] = []
+    versions = 0
+    for _, run in groupby(rows, _considered):
+        same = list(run)
+        if len(same) >= FOLDED and _considered(same[0]) is not None:
+            if len(lines) < most:
+                lines.append(_folded_line(same))
+                versions += len(same)
+        else:
+            shown = [_matrix_line(row) for row in same[: most - len(lines)]]
+            lines += shown
+            versions += len(shown)
+        if len(lines) == most:
+            break
+    return lines, versions
+
+
+def _considered(row: Row) -> str | None:
+    """Why nobody considered the version, on every target alike; None if somebody did."""
+    first = row.cells[0] if row.cells else None
+    return first.detail or "" if first is not None and first.state == "unknown" and row.alike else None
+
+
+def _folded_line(rows: Sequence[Row]) -> MatrixLine:
+    newest, oldest, cell = rows[0].release, rows[-1].release, rows[0].cells[0]
+    alike = (cell.state, cell.word, None, presentable(cell.detail or ""))
+    folded = [row.release.version for row in rows[:MOST_FOLDED]]
+    return f"{oldest.version} to {newest.version}", False, "", False, f"{number(len(rows))} versions", alike, [], folded
+
+
+def _matrix_line(row: Row) -> MatrixLine:
     """A version in the table."""
     release = row.release
     alike = row.cells[0] if len(row.cells) > 1 and row.alike else None
@@ -107,6 +149,7 @@ def matrix_line(row: Row) -> MatrixLine:
         _date(release.uploaded_at) if release.uploaded_at else "",
         (alike.state, alike.word, None, presentable(alike.detail or "")) if alike else None,
         [] if alike else [cell_line(cell) for cell in row.cells],
+        [],
     )
 
 

@@ -24,10 +24,10 @@ from piwright.site.project_answers import (
     ways_to_install,
 )
 from piwright.site.project_facts import AttemptFacts, JobFacts, ProjectFacts, ReleaseFacts, WheelFacts
-from piwright.site.project_lines import AttemptShown, FileShown, file_card, history_line, matrix_line, target_card
+from piwright.site.project_lines import AttemptShown, FileShown, file_card, history_line, matrix_lines, target_card
 
 FULL_ROWS = 50
-"""Versions with a row of their own on the page; older ones are a list of names."""
+"""Lines of the table of versions; older ones are a list of names."""
 MOST_OLDER = 1000
 MOST_FILES = 100
 MOST_ATTEMPTS = 40
@@ -181,7 +181,8 @@ def _upstream_page(facts: ProjectFacts, site_url: str, upstream_url: str) -> str
 def render_project(shown: ProjectView) -> bytes:
     """index.html of the project."""
     facts = shown.facts
-    full, older = shown.rows[:FULL_ROWS], shown.rows[FULL_ROWS:]
+    lines, versions = matrix_lines(shown.rows, FULL_ROWS)
+    full, older = shown.rows[:versions], shown.rows[versions:]
     body = render(
         # Rendered by itself: each level of inheritance costs as much as all the rest.
         "project_body.html",
@@ -193,7 +194,7 @@ def render_project(shown: ProjectView) -> bytes:
         subline=shown.subline,
         evidence=shown.evidence,
         cards=[target_card(answer) for answer in shown.answers] if full else [],
-        rows=[matrix_line(row) for row in full],
+        rows=lines,
         older=[(row.release.version, sum(cell.installable for cell in row.cells)) for row in older[:MOST_OLDER]],
         older_count=len(older),
         waiting=any(cell.state in ("waiting", "building") for row in full for cell in row.cells),
