@@ -16,7 +16,9 @@ from published_shop import BUILT, INDEXES, Shop
 from piwright.database.connection import Connection, connect, fetch_one
 from piwright.database.provision import Access
 from piwright.index.publish import LOCK, PublishReport
+from piwright.index.storage import open_storage
 from piwright.index.storage_directory import DirectoryGroup
+from piwright.intake.wheel_name import WheelRejected, parse_file_name
 
 
 @pytest.fixture
@@ -267,6 +269,37 @@ def test_everything_also_settles_what_was_due(shop: Shop) -> None:
     shop.wheel("spidev", "3.6")
     shop.publish(everything=True)
     assert shop.stale() == []
+
+
+def test_a_wheel_with_the_longest_name_there_may_be_is_published_and_published_again(shop: Shop) -> None:
+    name = "a" * (240 - len("-1.0-py3-none-any.whl"))
+    filename = shop.wheel(name, "1.0")
+    assert parse_file_name(filename)
+    with pytest.raises(WheelRejected, match="is no wheel's file name"):
+        parse_file_name(f"a{filename}")
+    storage = open_storage(shop.index_root, ("gz", "zst"))
+    assert shop.publish(storage=storage).problems == ()
+    for each in shop.index_root.glob("files/*/*/*.metadata*"):
+        each.unlink()
+    assert shop.publish(storage=storage, everything=True).problems == ()
+    assert len(list(shop.index_root.glob("files/*/*/*"))) == 4
+
+
+def test_a_name_that_is_too_long_for_the_disk_keeps_no_other_project_from_being_published(
+    shop: Shop, database: Access
+) -> None:
+    shop.wheel("spidev", "3.6")
+    filename = shop.wheel("a" * (244 - len("-1.0-py3-none-any.whl") - 4), "1.0")
+    sha256 = shop.value("SELECT sha256 FROM wheel WHERE filename = %s", filename)
+    longer = "aaaa" + filename  # of a time when intake took such names
+    for suffix in ("", ".metadata"):
+        old = shop.store.wheel_path(sha256, filename)
+        Path(f"{old}{suffix}").rename(old.with_name(longer + suffix))
+    with connect(database.owner) as owner, owner.cursor() as cursor:
+        cursor.execute("UPDATE wheel SET filename = %s WHERE filename = %s", (longer, filename))
+    [problem] = shop.publish().problems
+    assert "File name too long" in problem
+    assert shop.page("spidev") is not None
 
 
 def test_many_projects_are_read_in_batches_and_each_is_told(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,15 +1,19 @@
 """What every storage does, on a directory, and on a bucket of a real S3 server."""
 
 import gzip
+import os
 import pickle
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from s3_server import S3Server
 
 from piwright.index.compression import zstd
 from piwright.index.storage import Storage, open_storage
+from piwright.index.storage_objects import ObjectStorage
+from piwright.intake.store import FileStore
 
 ENCODINGS = ("gz", "zst")
 
@@ -71,6 +75,54 @@ def test_a_file_is_placed_once(storage: Storage, tmp_path: Path) -> None:
         storage.size("files/ab"),
     ]
     assert list(storage.files("files/")) == ["files/ab/cd/a.whl"]
+
+
+@pytest.mark.parametrize("kept_twin", [True, False])
+@pytest.mark.parametrize("left", ["nothing", "the folder", "the wheel", "an empty twin"])
+def test_a_wheel_is_placed_with_its_metadata_whatever_was_left(
+    storage: Storage, tmp_path: Path, left: str, kept_twin: bool
+) -> None:
+    wheel, path = tmp_path / "a.whl", "files/ab/cd/a.whl"
+    wheel.write_bytes(bytes(1000))
+    Path(f"{wheel}.metadata").write_bytes(b"Name: a\n" * 50)
+    if kept_twin:
+        Path(f"{wheel}.metadata.gz").write_bytes(gzip.compress(b"Name: a\n" * 50))
+    before = {"the folder": {"files/ab/cd/other": b""}, "the wheel": {path: bytes(1000)}}
+    before["an empty twin"] = {path: bytes(1000), f"{path}.metadata": b"Name: a\n" * 50}
+    storage.write(before.get(left, {}))
+    if left == "an empty twin":
+        storage.remove([f"{path}.metadata.gz"])
+        storage.write({f"{path}.metadata.gz": b""})
+
+    def place() -> bool:
+        return storage.place_wheel(str(wheel), path, 1000, f"{wheel}.metadata", b"Name: a\n" * 50)
+
+    assert place() is (left in ("nothing", "the folder"))
+    assert storage.read(path) == bytes(1000)
+    if not (left == "an empty twin" and isinstance(storage, ObjectStorage)):  # a bucket has objects whole or not at all
+        assert unpacked(storage, f"{path}.metadata") == [b"Name: a\n" * 50] * 3
+    assert not place()
+    assert {name for name in storage.names("files/ab/cd/") if name != "other"} == {
+        f"a.whl{each}" for each in ("", ".metadata", ".metadata.gz", ".metadata.zst")
+    }
+    assert list(tmp_path.glob("index/files/ab/cd/.*")) == []
+
+
+def test_representations_that_are_copied_have_times_of_their_own(tmp_path: Path) -> None:
+    """nginx tells them apart by time and size; a store on another disk, or of another user, is copied."""
+    other = Path("/dev/shm")
+    if not other.is_dir() or other.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("/dev/shm is no disk of its own here")
+    with TemporaryDirectory(dir=other) as home:
+        wheel = FileStore(Path(home)).wheel_path("ab" * 32, "a-1-py3-none-any.whl")
+        wheel.parent.mkdir(parents=True)
+        for suffix in ("", ".metadata", ".metadata.gz"):
+            Path(f"{wheel}{suffix}").write_bytes(b"x")
+        os.utime(f"{wheel}.metadata.gz", (1, 1))
+        storage = open_storage(tmp_path / "index", ENCODINGS)
+        storage.place_wheel(str(wheel), "files/ab/cd/a.whl", 1, f"{wheel}.metadata", b"x")
+        made = [(tmp_path / f"index/files/ab/cd/a.whl.metadata{each}").stat() for each in ("", ".gz", ".zst")]
+        assert len({int(each.st_mtime) for each in made}) == 3
 
 
 def test_a_file_that_was_cut_short_is_placed_again(storage: Storage, tmp_path: Path) -> None:

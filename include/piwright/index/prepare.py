@@ -8,6 +8,7 @@
 Nothing it does is seen by a reader, but for wheels that no page names yet. `publication.py` does the rest.
 """
 
+import errno
 import hashlib
 import os
 from collections.abc import Sequence
@@ -101,9 +102,9 @@ class Preparation:
         prepared = Prepared(project_id, name, row_version, stale, was_listed, rows.offered, was_listed)
         try:
             self._prepare_index(parse_rows(rows, self.upstream_url), prepared)
-        except OSError:
-            raise
         except Exception as error:  # one project that cannot be shown must not keep others from being published
+            if isinstance(error, OSError) and error.errno != errno.ENAMETOOLONG:
+                raise
             prepared.problems.append(f"{name} is not published: {error!r}; correct what the database says of it.")
             return prepared
         for number, value in values.items():
@@ -122,7 +123,7 @@ class Preparation:
         missing = self._place_wheels(contents, prepared) if contents.wheels else set()
         offered = offered_wheels(contents, missing)
         pages = compose_pages(contents, self.flavours, offered)
-        prepared.listed = (is_listed(contents), EXTRA in pages and pages[EXTRA] is not None)
+        listed = (is_listed(contents), EXTRA in pages and pages[EXTRA] is not None)
         files: dict[str, bytes] = {}
         for flavour, page in pages.items():
             if page is not None:
@@ -130,13 +131,14 @@ class Preparation:
                 files |= {json_path: render_json(page), html_path: render_html(page)}
             elif contents.wheels and self.storage.has(f"{flavour.path}/{contents.name}/"):
                 was_listed = contents.listed if flavour.redirects else contents.listed_extra
-                stays_listed = prepared.listed[0] and flavour.redirects
+                stays_listed = listed[0] and flavour.redirects
                 gone = prepared.listed_pages_gone if was_listed and not stays_listed else prepared.pages_gone
                 gone += reversed(page_paths(flavour, contents.name))
         if files:
             staged = self.group.stage(files)
             prepared.staged += staged
             prepared.pages_written = len({path.rpartition("/")[0] for each in staged for path in each.paths})
+        prepared.listed = listed  # now that the pages are there
         for wheel in withheld_wheels(contents):
             path = wheel_path(wheel.sha256, wheel.filename)
             if self.storage.has(path.rpartition("/")[0] + "/"):

@@ -7,7 +7,8 @@
         staged = group.stage(files)        # in any process: written below `.new`, where no reader looks
         group.reveal(staged)               # in one: made durable together, then renamed into place
 
-Nothing but `reveal`, `place` and `remove` changes what readers see, so a process that outlives its publisher does no harm.
+Nothing but `reveal`, `place`, `place_wheel` and `remove` changes what readers see, so a process that outlives its publisher
+does no harm.
 """
 
 import errno
@@ -35,6 +36,9 @@ _REMOVED = "removed"
 
 _NO_HARD_LINK = {errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOTSUP}
 """Another file system, somebody else's file, too many links, a file system without links: copy instead."""
+
+_TWIN_TIMES = {".gz": 1_000_000_001, ".zst": 1_000_000_002}
+"""Modification times of twins of metadata that are made here: nobody's but theirs."""
 
 _numbers = itertools.count()
 
@@ -212,21 +216,15 @@ class DirectoryStorage:
         if not _make_folder_of(target):
             added = self.place(wheel, path, size)
             for suffix in DirectoryGroup(self.root, self.encodings, self.root)._wanted(metadata_path(path), content):
-                try:
-                    _replace(metadata + suffix, beside + suffix)
-                except FileNotFoundError:
-                    if not suffix:
-                        raise
-                    _write_new(_beside(beside + suffix), compress(content, suffix), None)
-                    os.replace(_beside(beside + suffix), beside + suffix)
+                if suffix:
+                    _place_twin(metadata, beside, suffix, content)
+                else:
+                    _replace(metadata, beside)
             return added
         # Nobody knows of the folder yet, and who is stopped in here leaves no metadata: whatever is there is made again.
         _link_or_replace(wheel, target)
         for suffix in twin_suffixes(beside, self.encodings):
-            try:
-                _link_or_replace(metadata + suffix, beside + suffix)
-            except FileNotFoundError:  # the store keeps one of them, and did not always
-                _write_new(beside + suffix, compress(content, suffix), None)
+            _place_twin(metadata, beside, suffix, content)
         _link_or_replace(metadata, beside)
         return True
 
@@ -338,8 +336,7 @@ def _status(path: Path) -> os.stat_result | None:
 
 def _beside(target: str) -> str:
     """Where a file is until it is `target`: no server hands out what begins with a dot."""
-    folder, _, name = target.rpartition("/")
-    return f"{folder}/.{name}.new"
+    return f"{target[: target.rindex('/')]}/.{os.getpid()}-{next(_numbers)}.new"
 
 
 def _make_folder_of(path: str) -> bool:
@@ -370,6 +367,18 @@ def _replace(source: str | Path, target: str) -> None:
     made = _beside(target)
     _link_or_copy(source, made)
     os.replace(made, target)
+    with suppress(FileNotFoundError):
+        os.unlink(made)  # still there if both were the same file: then nothing was renamed
+
+
+def _place_twin(metadata: str, beside: str, suffix: str, content: bytes) -> None:
+    """Make the twin of a wheel's metadata appear: that of the store, or a new one. It keeps one of them, and did not always."""
+    try:
+        _link_or_replace(metadata + suffix, beside + suffix)
+    except FileNotFoundError:
+        made = _beside(beside)
+        _write_new(made, compress(content, suffix), _TWIN_TIMES[suffix])
+        os.replace(made, beside + suffix)
 
 
 def _write_new(path: str, content: bytes, stamp: int | None) -> None:
@@ -400,3 +409,4 @@ def _link_or_copy(source: str | Path, made: str | Path) -> None:
         if error.errno not in _NO_HARD_LINK:
             raise
         shutil.copyfile(source, made)
+        shutil.copystat(source, made)  # times tell representations of a page apart

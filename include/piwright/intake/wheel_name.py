@@ -21,7 +21,9 @@ from packaging.version import InvalidVersion, Version
 
 from piwright.intake.untrusted import clean_text
 
-_PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]{0,239}\.whl")
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]{0,235}\.whl")
+"""At most 240 characters: a file system takes 255, and the longest name beside it ends in `.metadata.zst`."""
+
 _OWN_ABI = re.compile(r"cp3([0-9]{1,3})-cp3\1-")
 _MOST_TAGS = 500
 
