@@ -117,6 +117,16 @@ def test_many_builds_are_written_in_portions(
         found = {int(match[1]) for path in made.files if (match := re.search(r"build/(\d+)/index", path))}
         assert not found & written
         written |= found
+        linked = [re.findall(rb'href="(?:build/|\.\./)(\d+)/', each) for each in made.files.values()]
+        assert {int(each) for links in linked for each in links} <= written
+        assert (
+            len(
+                re.findall(
+                    b'<th scope="row">.*?</th><td data-label="Version">', made.files["project/spidev/index.html"]
+                )
+            )
+            == 7
+        )
         rounds.append(len(found))
         settle(rows, "spidev")
         if rows.value("SELECT stale_since FROM project") is None:

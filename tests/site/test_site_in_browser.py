@@ -182,7 +182,7 @@ def test_hostile_names_and_words_in_the_address_are_only_text(browser: Browser, 
         ("/extra/simple/wheel-waits/", "It waits to be built."),
         ("/project/numpy/build/12345/", "There are wheels for it here."),
         ("/files/ab/cd/numpy-1.0-py3-none-any.whl", "There are wheels for it here."),
-        ("/requests", "There is nothing to build"),
+        ("/requests", "Nothing was built here"),
         ("/project/numpi/", "Spelled like it: numpy"),
     ],
 )

@@ -42,7 +42,7 @@ def render_home(overview: Overview, history: History, site_url: str) -> bytes:
         simple_url=simple_url,
         extra_url=site_url.rstrip("/") + "/extra/simple/",
         trusted_host=host_pip_must_trust(simple_url),
-        example=next((wheel.project for wheel in overview.newest if not wheel.yanked), EXAMPLE),
+        example=next((wheel.project for wheel in overview.newest if wheel.everywhere and not wheel.yanked), EXAMPLE),
     )
 
 

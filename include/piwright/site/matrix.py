@@ -86,11 +86,12 @@ class Cell(Struct, frozen=True):
 
 
 class Row(Struct, frozen=True):
-    """A version with a cell for each target."""
+    """A version with a cell for each target. `touched`: there is a job or a wheel of it, for whichever target."""
 
     release: ReleaseFacts
     version: Version
     cells: tuple[Cell, ...]
+    touched: bool = False
 
     @property
     def alike(self) -> bool:
@@ -131,7 +132,7 @@ def decide_matrix(facts: ProjectFacts) -> tuple[Row, ...]:
             )
             for target in facts.targets
         )
-        rows.append(Row(release, parse_version(release.version), cells))
+        rows.append(Row(release, parse_version(release.version), cells, release.release_id in touched))
     return tuple(sorted(rows, key=lambda row: row.version, reverse=True))
 
 

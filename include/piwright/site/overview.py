@@ -41,7 +41,8 @@ ORDER BY t.rank, t.name
 
 NEWEST = """
 SELECT p.name AS project, r.version, w.filename, w.tags, w.size, w.built_at, r.yanked, w.attempt_id,
-       a.page_at IS NOT NULL AS has_page
+       a.page_at IS NOT NULL AS has_page,
+       NOT coalesce((w.facts ->> 'needs_distribution')::boolean, false) AS everywhere
 FROM wheel w
 JOIN attempt a USING (attempt_id)
 JOIN release r ON r.release_id = w.release_id
@@ -70,7 +71,7 @@ LIMIT %(limit)s
 
 @dataclass(frozen=True)
 class BuiltWheel:
-    """A wheel on the page: size in bytes, tags as in its name."""
+    """A wheel on the page: size in bytes, tags as in its name. `everywhere`: the complete index offers it."""
 
     project: str
     version: str
@@ -81,6 +82,7 @@ class BuiltWheel:
     yanked: bool
     attempt_id: int
     has_page: bool
+    everywhere: bool = True
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,10 @@ import re
 EVIDENCE_LENGTH = 240
 """Characters of a line of a log that are shown."""
 
-# Control characters, surrogates, and those that are invisible or turn the direction of what follows.
+# Control characters, surrogates, and those that are invisible or turn the direction of what follows. Joiners stay: there are
+# scripts that need them.
 _UNSHOWABLE = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb\ufffe\uffff"
+    "[\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\uffa0\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb\ufffe\uffff"
     "\U000e0000-\U000e007f]"
 )
 

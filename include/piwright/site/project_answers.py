@@ -39,13 +39,17 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class WayToInstall:
-    """What to type on some targets. `apt` are packages of the distribution that are needed at run time."""
+    """What to type on some targets. `apt` are packages of the distribution that are needed at run time.
+
+    `plain`: the name alone is enough for whoever uses the complete index.
+    """
 
     targets: tuple[TargetFacts, ...]
     pip: str
     uv: str
     index_url: str
     apt: tuple[str, ...] = ()
+    plain: bool = False
 
     @property
     def apt_line(self) -> str:
@@ -110,6 +114,7 @@ def ways_to_install(facts: ProjectFacts, answers: Sequence[Answer], site_url: st
                 uv=f"uv pip install {allow}--default-index {url} {wanted}",
                 index_url=url,
                 apt=apt,
+                plain=pin is None and index == "simple/" and not apt,
             )
         )
     return tuple(ways)

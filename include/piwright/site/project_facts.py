@@ -88,7 +88,10 @@ class JobFacts(Struct, frozen=True):
 
 
 class AttemptFacts(Struct, frozen=True, array_like=True):
-    """One try of a job. `seconds` is how long it took; `smoke` what importing its wheel came to."""
+    """One try of a job. `seconds` is how long it took; `smoke` what importing its wheel came to.
+
+    `has_page`: its build page is published with the project's, or was before.
+    """
 
     attempt_id: int
     job_id: int
@@ -104,6 +107,7 @@ class AttemptFacts(Struct, frozen=True, array_like=True):
     smoke: str | None = None
     smoke_detail: str | None = None
     evidence_line: int | None = None
+    has_page: bool = True
 
 
 class WheelFacts(Struct, frozen=True, array_like=True):

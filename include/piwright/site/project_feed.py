@@ -14,7 +14,7 @@ MOST_ENTRIES = 30
 
 def project_feed(view: ProjectView) -> bytes:
     """feed.atom of the project. It changes only when something was built."""
-    shown = view.history[:MOST_ENTRIES]
+    shown = [each for each in view.history if each.attempt.has_page][:MOST_ENTRIES]
     name = view.facts.name
     return atom_feed(
         title=f"{name}: builds for Raspberry Pi",

@@ -129,6 +129,7 @@ def _file(view: ProjectView, shown: FileShown) -> dict[str, Any]:
         "apt_packages": list(wheel.apt_packages),
         "needs_distribution": wheel.needs_distribution,
         "import": shown.attempt.smoke if shown.attempt else None,
+        "import_detail": (shown.attempt.smoke_detail or None) if shown.attempt else None,
         "note": wheel.note,
         "corrections": list(wheel.corrections),
         "held_reason": wheel.held_reason,

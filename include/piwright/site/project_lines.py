@@ -1,7 +1,7 @@
 """The lines of a project page's tables, as the strings that its template puts in place. Pure.
 
     lines, versions = matrix_lines(rows, 50)
-    version, yanked, reason, prerelease, day, alike, cells, folded = lines[0]
+    version, yanked, reason, prerelease, day, alike, cells, folded, more = lines[0]
 
 A page has hundreds of values; a template that only unpacks and escapes is several times as quick as one that looks each
 of them up. Nothing here is markup: the template escapes all of it.
@@ -65,9 +65,9 @@ class AttemptShown(Struct, frozen=True):
 CellLine = tuple[str, str, int | None, str]
 """State, word, the build its mark leads to, and the reason that is shown below it."""
 
-MatrixLine = tuple[str, bool, str, bool, str, CellLine | None, list[CellLine], list[str]]
+MatrixLine = tuple[str, bool, str, bool, str, CellLine | None, list[CellLine], list[str], int]
 """Version, yanked and why, pre-release, day; the one cell that stands for all where they are alike; the cells; the versions
-that the line stands for where they are several."""
+that the line stands for where they are several, and how many of them are not named."""
 
 MOST_FOLDED = 500
 """Of those that share a line, so many are named."""
@@ -75,7 +75,7 @@ MOST_FOLDED = 500
 FOLDED = 4
 """Versions in a row that nobody considered share a line if they are at least so many."""
 
-_WITH_REASON = ("skipped", "held", "removed", "waiting")
+_WITH_REASON = ("skipped", "held", "removed", "waiting", "unknown")
 
 
 TargetCard = tuple[str, str, str, str, CellLine | None, str, bool, str, CellLine | None]
@@ -127,14 +127,17 @@ def matrix_lines(rows: Sequence[Row], most: int) -> tuple[list[MatrixLine], int]
 def _considered(row: Row) -> str | None:
     """Why nobody considered the version, on every target alike; None if somebody did."""
     first = row.cells[0] if row.cells else None
-    return first.detail or "" if first is not None and first.state == "unknown" and row.alike else None
+    if first is None or first.state != "unknown" or row.touched or not row.alike:
+        return None
+    return first.detail or ""
 
 
 def _folded_line(rows: Sequence[Row]) -> MatrixLine:
     newest, oldest, cell = rows[0].release, rows[-1].release, rows[0].cells[0]
     alike = (cell.state, cell.word, None, presentable(cell.detail or ""))
     folded = [row.release.version for row in rows[:MOST_FOLDED]]
-    return f"{oldest.version} to {newest.version}", False, "", False, f"{number(len(rows))} versions", alike, [], folded
+    versions = f"{oldest.version} to {newest.version}"
+    return versions, False, "", False, f"{number(len(rows))} versions", alike, [], folded, len(rows) - len(folded)
 
 
 def _matrix_line(row: Row) -> MatrixLine:
@@ -144,26 +147,27 @@ def _matrix_line(row: Row) -> MatrixLine:
     return (
         release.version,
         release.yanked,
-        presentable(release.yanked_reason or ""),
+        "" if alike else presentable(release.yanked_reason or ""),  # a cell that stands for all says it too
         row.version.is_prerelease,
         _date(release.uploaded_at) if release.uploaded_at else "",
         (alike.state, alike.word, None, presentable(alike.detail or "")) if alike else None,
         [] if alike else [cell_line(cell) for cell in row.cells],
         [],
+        0,
     )
 
 
 def cell_line(cell: Cell) -> CellLine:
     """A cell of the table."""
     reason = presentable(cell.detail) if cell.detail and cell.state in _WITH_REASON else ""
-    return cell.state, cell.word, cell.attempt.attempt_id if cell.attempt else None, reason
+    return cell.state, cell.word, cell.attempt.attempt_id if cell.attempt and cell.attempt.has_page else None, reason
 
 
 FileCard = tuple[
-    str, str, str, str, str, str, str, int, tuple[str, ...], tuple[str, ...], str, str, list[tuple[str, str]]
+    str, str, str, str, str, str, str, int, bool, tuple[str, ...], tuple[str, ...], str, str, list[tuple[str, str]]
 ]
 """Name, address (empty if it is not offered), state, word, size, when it was built (for machines, for people), by which
-build, tags, packages it needs, digest, its beginning, and what else is to be said under a word each."""
+build, whether that has a page, tags, packages it needs, digest, its beginning, and what else is to be said under a word each."""
 
 
 def file_card(shown: FileShown) -> FileCard:
@@ -180,6 +184,7 @@ def file_card(shown: FileShown) -> FileCard:
         built_iso,
         built_day,
         wheel.attempt_id,
+        shown.attempt is not None and shown.attempt.has_page,
         wheel.tags,
         wheel.apt_packages,
         wheel.sha256,
@@ -188,9 +193,9 @@ def file_card(shown: FileShown) -> FileCard:
     )
 
 
-HistoryLine = tuple[int, str, str, str, str, str, str, str, str]
-"""Number, version, target, the word for a failure (empty where it was built), evidence, worker, how long, when (for machines,
-for people)."""
+HistoryLine = tuple[int, bool, str, str, str, str, str, str, str, str]
+"""Number, whether it has a page, version, target, the word for a failure (empty where it was built), evidence, worker, how
+long, when (for machines, for people)."""
 
 
 def history_line(shown: AttemptShown) -> HistoryLine:
@@ -199,6 +204,7 @@ def history_line(shown: AttemptShown) -> HistoryLine:
     failed = each.outcome != "built"
     return (
         each.attempt_id,
+        each.has_page,
         shown.version,
         shown.target,
         (each.failure_class or "failed").replace("_", " ") if failed else "",

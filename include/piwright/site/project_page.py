@@ -84,7 +84,12 @@ class ProjectView:
         states = {answer.cell.state for answer in self.answers if answer.cell}
         if states & {"waiting", "building"}:
             return f"Not yet: version {self.newest.release.version} is in the queue."
-        return f"No wheel: pip would have to compile version {self.newest.release.version}."
+        version = self.newest.release.version
+        if not self.answers:
+            return "No target is set up here."
+        if all(answer.cell is not None and answer.cell.kind is not None for answer in self.answers):
+            return f"Version {version} cannot be installed on any target."
+        return f"No wheel: pip would have to compile version {version}."
 
     @property
     def subline(self) -> str:
@@ -106,14 +111,22 @@ class ProjectView:
         if older and older.newer and older.newer_version:
             reason = presentable(older.newer.detail or STATES[older.newer.state])
             return f"{target_title(older.target)}: {older.newer_version} is newer. {reason}"
+        yanked = next((each.row.release for each in self.answers if each.row and each.row.release.yanked), None)
+        if yanked:
+            return f"Upstream yanked {yanked.version}: {presentable(yanked.yanked_reason or 'no reason given')}"
         return ""
+
+    @property
+    def once_configured(self) -> bool:
+        """Whoever configured the index for good needs to name the project only, wherever it installs."""
+        return len(self.ways) == 1 and self.ways[0].plain
 
     @property
     def evidence(self) -> tuple[str, str] | None:
         """What the log says where a build failed: where that is, and the line."""
         cells = (answer.newer if answer.installable else answer.cell for answer in self.answers)
         attempt = next((cell.attempt for cell in cells if cell and cell.state == "failed" and cell.attempt), None)
-        if attempt is None or not attempt.evidence:
+        if attempt is None or not attempt.evidence or not attempt.has_page:
             return None
         line = f"#L{attempt.evidence_line}" if attempt.evidence_line else ""
         return f"build/{attempt.attempt_id}/{line}", presentable(attempt.evidence)

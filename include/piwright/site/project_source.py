@@ -41,11 +41,15 @@ _UNKNOWN_LOG = 1 << 26
 
 @dataclass(frozen=True)
 class ProjectPages:
-    """What one project's files are made from. Without `rows` it has no page (any more)."""
+    """What one project's files are made from. Without `rows` it has no page (any more).
+
+    `left` are attempts whose build page comes with a later publication: nothing leads there yet.
+    """
 
     name: str
     rows: ProjectRows | None
     builds: tuple[BuildFacts, ...] = ()
+    left: tuple[int, ...] = ()
 
 
 @dataclass
@@ -81,7 +85,12 @@ class ProjectSite:
             budget -= len(self._written[project_id])
         builds = read_builds(connection, [each for project_id in rows for each in self._written[project_id]])
         return {
-            row.project_id: ProjectPages(row.name, rows.get(row.project_id), tuple(builds.get(row.project_id, ())))
+            row.project_id: ProjectPages(
+                row.name,
+                rows.get(row.project_id),
+                tuple(builds.get(row.project_id, ())),
+                tuple(self._left.get(row.project_id, ())),
+            )
             for row in fetch_all(connection, NAMES, {"projects": list(project_ids)})
             # One without a page can have lost it only if it is out of date; of most there never was one.
             if row.stale or row.project_id in rows
@@ -96,6 +105,8 @@ class ProjectSite:
         places: dict[str, Path] = {}
         store = FileStore(self.store_root)
         for build in project.builds:
+            if build.previous_id in project.left:
+                build = replace(build, previous_id=None, previous_outcome=None)
             below = f"{folder}build/{build.attempt_id}/"
             log = _log_of(store, build)
             excerpt = _read(log, build) if log else None
@@ -104,6 +115,14 @@ class ProjectSite:
             files[f"{below}json"] = build_json(build, excerpt, self.site_url, has_log=log is not None)
             files[f"{below}index.html"] = render_build(build, excerpt, has_log=log is not None)
         facts = _as_published(parse_project(project.rows), store)
+        if project.left:
+            left = set(project.left)
+            facts = replace(
+                facts,
+                attempts=tuple(
+                    replace(each, has_page=False) if each.attempt_id in left else each for each in facts.attempts
+                ),
+            )
         rows = decide_matrix(facts)
         shown = view(facts, rows, self.site_url, self.upstream_url)
         files[f"{folder}badge.svg"] = badge_for(facts, rows)

@@ -118,7 +118,7 @@ async function run() {
   } catch (error) {
     if (mine !== latest) return;
     list.replaceChildren();
-    said.textContent = `The search cannot be used now (${error.message}). The list of all projects is at /simple/.`;
+    said.textContent = `The search cannot be used now (${error.message}). The list of all projects is at ${new URL("simple/", root).pathname}.`;
   }
 }
 

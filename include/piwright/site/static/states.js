@@ -4,9 +4,9 @@ export const STATES = {
   b: { order: 0, look: "built", word: "wheel here", said: "There are wheels for it here." },
   w: { order: 1, look: "waiting", word: "waiting", said: "It waits to be built." },
   f: { order: 2, look: "failed", word: "failed", said: "It could not be built." },
-  h: { order: 2, look: "held", word: "held back", said: "It was built, but its wheels are held back because they did not pass our tests." },
+  h: { order: 2, look: "held", word: "held back", said: "It was built, but none of its wheels is offered now; its page says why." },
   s: { order: 3, look: "skipped", word: "skipped", said: "It could not be read upstream, so nothing was built." },
-  u: { order: 3, look: "upstream", word: "from upstream", said: "There is nothing to build: what upstream has installs as it is, also through this index." },
+  u: { order: 3, look: "upstream", word: "from upstream", said: "Nothing was built here: mostly because what upstream has installs as it is, also through this index." },
   n: { order: 4, look: "unknown", word: "not looked at", said: "Upstream has it, and nobody has asked for it here yet. Through this index it comes from upstream." },
   r: { order: 5, look: "removed", word: "removed", said: "It was removed or quarantined upstream, so it is not offered here either." },
 };
