@@ -1,5 +1,9 @@
-"""Project and build pages in a real browser: readable on a phone, quiet, accessible, harmless."""
+"""Project and build pages in a real browser: readable on a phone, quiet, accessible, harmless.
 
+`PIWRIGHT_SCREENSHOTS=docs/screenshots` keeps the pictures.
+"""
+
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,12 +53,13 @@ def site(pages: dict[str, str]) -> Iterator[str]:
 
 
 NAMES = [*PROJECTS, "build of spidev", "build of rpi-lgpio", "build of evil"]
+PICTURES = {"spidev": "project", "rpi-lgpio": "project-failed", "build of rpi-lgpio": "build"}
 
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(("width", "dark"), [(390, False), (1280, True)])
 def test_a_page_is_accessible_quiet_and_no_wider_than_the_window(
-    browser: Browser, site: str, pages: dict[str, str], name: str, width: int, dark: bool
+    browser: Browser, site: str, pages: dict[str, str], name: str, width: int, dark: bool, tmp_path: Path
 ) -> None:
     with browser.page(width=width, dark=dark) as page:
         page.open(f"{site}/{pages[name]}")
@@ -62,6 +67,9 @@ def test_a_page_is_accessible_quiet_and_no_wider_than_the_window(
         assert page.overflow == 0
         assert axe(page) == []
         assert len(page.hosts) == 1
+        if name in PICTURES:
+            kept = Path(os.environ.get("PIWRIGHT_SCREENSHOTS") or tmp_path)
+            page.screenshot(kept / f"{PICTURES[name]}-{width}-{'dark' if dark else 'light'}.png", most=2000)
 
 
 def test_nothing_of_a_page_needs_scripts(browser: Browser, site: str, pages: dict[str, str]) -> None:
