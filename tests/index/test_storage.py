@@ -58,6 +58,18 @@ def test_a_lost_twin_is_made_again(storage: Storage) -> None:
     assert unpacked(storage, "b/index.html") == [b"b"] * 3
 
 
+def test_a_twin_of_what_a_killed_publisher_was_about_to_write_is_made_again(storage: Storage, tmp_path: Path) -> None:
+    """Twins appear first. What the next publisher writes may be what is there already, and they are of another time."""
+    storage.write({"a/index.html": b"as it was"})
+    for name, pack in (("gz", gzip.compress), ("zst", zstd.compress)):
+        (tmp_path / name).write_bytes(pack(b"as it never was"))
+        storage.place(tmp_path / name, f"a/index.html.{name}", (tmp_path / name).stat().st_size)
+    assert unpacked(storage, "a/index.html") == [b"as it was", b"as it never was", b"as it never was"]
+    assert storage.write({"a/index.html": b"as it was"}) == {"a/index.html"}
+    assert unpacked(storage, "a/index.html") == [b"as it was"] * 3
+    assert storage.write({"a/index.html": b"as it was"}) == set()
+
+
 def test_what_is_packed_already_has_no_twins(storage: Storage) -> None:
     storage.write({"project/a/build/1/log.txt.gz": b"x", "static/ab/logo.png": b"x"})
     assert sorted(storage.files("")) == ["project/a/build/1/log.txt.gz", "static/ab/logo.png"]

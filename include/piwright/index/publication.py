@@ -151,8 +151,13 @@ class Publication:
         self._remove_files([path for each in projects for path in each.files_gone])
         self._counts_changed |= settle(self.connection, projects, self.preparation.sources)
         for each in projects:
-            self._count(projects=1, pages_written=each.pages_written, files_added=each.files_added)
-            self.report = replace(self.report, problems=(*self.report.problems, *each.problems))
+            self.report = replace(
+                self.report,
+                projects=self.report.projects + 1,
+                pages_written=self.report.pages_written + each.pages_written,
+                files_added=self.report.files_added + each.files_added,
+                problems=(*self.report.problems, *each.problems) if each.problems else self.report.problems,
+            )
             if self.progress:
                 self.progress(each.name, self.report)
 

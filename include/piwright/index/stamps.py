@@ -26,8 +26,8 @@ _BEHIND = 2
 class Stamps:
     """Times for files that are about to appear together; `memory` is a file whose own time tells of removed ones."""
 
-    def __init__(self, memory: Path) -> None:
-        removed = _time_of(str(memory))
+    def __init__(self, memory: str) -> None:
+        removed = _time_of(memory)
         now = int(time.time()) // STEP - _BEHIND
         self._tick = now if removed is None else max(now, removed // STEP + 1)
 

@@ -20,6 +20,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -65,16 +66,17 @@ class DirectoryGroup:
     def stage(self, files: Mapping[str, bytes], places: Mapping[str, Path] | None = None) -> list[Staged]:
         """Write what differs from the tree beside it. A file comes after its twins, a new folder with all that is in it."""
         places = places or {}
-        stamps = Stamps(self.root / STAGING / _REMOVED)
+        root = str(self.root)
+        stamps = Stamps(f"{root}/{STAGING}/{_REMOVED}")
         made_of: dict[tuple[int, str], tuple[str, int]] = {}  # by content and name
         new = self._new_folders([*places, *files])
-        staged = [Staged(made, f"{self.root}/{folder}", ()) for folder, made in new.items()]
+        staged = [Staged(made, f"{root}/{folder}", ()) for folder, made in new.items()]
         brought: dict[str, list[str]] = {folder: [] for folder in new}
         for path, source in places.items():
             folder = _folder_of(path, new)
             if folder is None:
                 made = f"{self.folder}/{os.getpid()}-{next(_numbers)}"
-                staged.append(Staged(made, f"{self.root}/{path}", (path,)))
+                staged.append(Staged(made, f"{root}/{path}", (path,)))
             else:
                 made = _inside(new[folder], path[len(folder) :])
                 brought[folder].append(path)
@@ -84,7 +86,7 @@ class DirectoryGroup:
             if folder is not None:
                 brought[folder].append(path)
             for suffix in self._wanted(path, content) if folder is None else self._all(path):
-                target = f"{self.root}/{path}{suffix}"
+                target = f"{root}/{path}{suffix}"
                 if folder is None:
                     made = f"{self.folder}/{os.getpid()}-{next(_numbers)}"
                     staged.append(Staged(made, target, (path,)))
@@ -122,9 +124,9 @@ class DirectoryGroup:
         new: dict[str, str] = {}
         for folder in sorted({path[: path.rfind("/") + 1] for path in paths}):
             if folder and _folder_of(folder, new) is None and not os.path.exists(f"{self.root}/{folder}"):
-                above = os.path.dirname(f"{self.root}/{folder[:-1]}")
-                if not os.path.exists(above):
-                    os.makedirs(above, exist_ok=True)  # by many processes, not by the one that reveals
+                _make_once(
+                    os.path.dirname(f"{self.root}/{folder[:-1]}")
+                )  # by many processes, not by the one that reveals
                 new[folder] = f"{self.folder}/{os.getpid()}-{next(_numbers)}/"
                 os.mkdir(new[folder])
         return new
@@ -142,8 +144,17 @@ class DirectoryGroup:
         with open(descriptor, "rb", buffering=0) as file:
             if os.fstat(descriptor).st_size != len(content) or file.readall() != content:
                 return self._all(path)
-        # An empty twin is what a power cut leaves of one that was not announced yet.
-        return [suffix for suffix in self._all(path)[:-1] if not _size(f"{self.root}/{path}{suffix}")]
+        # A twin appears before its file, so it may be of another content: of a publisher that was killed between the two.
+        return [
+            suffix
+            for suffix in self._all(path)[:-1]
+            if _content(f"{self.root}/{path}{suffix}") != compress(content, suffix)
+        ]
+
+
+@lru_cache(maxsize=1000)
+def _make_once(folder: str) -> None:
+    os.makedirs(folder, exist_ok=True)
 
 
 def _folder_of(path: str, folders: Mapping[str, str]) -> str | None:
@@ -187,7 +198,8 @@ class DirectoryStorage:
 
     def sizes(self, paths: Sequence[str]) -> list[int | None]:
         """The sizes of several files."""
-        return [self.size(path) for path in paths]
+        root = str(self.root)
+        return [_size(f"{root}/{path}") for path in paths]
 
     def write(self, files: Mapping[str, bytes]) -> set[str]:
         """Write a group of files where they differ from what is there; answers those that did."""
@@ -318,6 +330,14 @@ def _lock(folder: Path, how: int) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def _content(path: str) -> bytes | None:
+    try:
+        with open(path, "rb", buffering=0) as file:
+            return file.readall()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 def _size(path: str) -> int | None:

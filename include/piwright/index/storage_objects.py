@@ -52,19 +52,21 @@ class ObjectGroup:
         paths = list(files)
         present = dict(zip(paths, storage._each("cat_file", paths), strict=True))
         plain = {path: content for path, content in files.items() if present[path] != content}
-        all_twins = [(path, suffix) for path in paths for suffix in twin_suffixes(path, storage.encodings)]
-        kept = [f"{path}{suffix}" for path, suffix in all_twins if path not in plain]
-        missing = {twin for twin, found in zip(kept, storage._each("info", kept), strict=True) if found is None}
         twins = {
-            f"{path}{suffix}": compress(files[path], suffix)
-            for path, suffix in all_twins
-            if path in plain or f"{path}{suffix}" in missing
+            f"{path}{suffix}": (path, compress(files[path], suffix))
+            for path in paths
+            for suffix in twin_suffixes(path, storage.encodings)
         }
-        storage._put(twins)
+        # A twin appears before its file, so it may be of another content: of a publisher that was killed between the two.
+        kept = [twin for twin, (path, _) in twins.items() if path not in plain]
+        there = dict(zip(kept, storage._each("cat_file", kept), strict=True))
+        changed = {
+            twin: (path, content) for twin, (path, content) in twins.items() if path in plain or there[twin] != content
+        }
+        storage._put({twin: content for twin, (_, content) in changed.items()})
         storage._put(plain)
-        return [
-            Stored((path,)) for path in paths if path in plain or any(twin.startswith(f"{path}.") for twin in missing)
-        ]
+        written = {*plain, *(path for path, _ in changed.values())}
+        return [Stored((path,)) for path in paths if path in written]
 
     def reveal(self, staged: Sequence[Stored]) -> set[str]:
         """What was staged is there already; answers its paths."""
