@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from serving import SERVERS, UPSTREAM, WHEEL_ADDRESS, WHEEL_BYTES, RunningServer
 
+from piwright.downloads.log_line import parse_line
 from piwright.index.access_log import WAITING_LIMIT, AccessLog, Line, as_json
 
 PIP = 'pip/26.3 {"implementation":{"name":"CPython","version":"3.11.2"},"cpu":"armv7l"}'
@@ -74,17 +75,18 @@ def test_what_clients_say_is_bounded_and_cannot_make_a_line(logging_server: Runn
         f"GET /{'a' * 3000} HTTP/1.1\r\nHost: x\r\nUser-Agent: {evil}\r\nConnection: close\r\n\r\n".encode()
     )
     logging_server.raw(b"GET / HTTP/1.1\r\nHost: x\r\nUser-Agent: \x80\xff\x1b[31m\r\nConnection: close\r\n\r\n")
+    logging_server.raw(b"GET / HTTP/1.1\r\nHost: x\r\nUser-Agent: \x80\xffpip\r\nConnection: close\r\n\r\n")
     lines_of_bytes = []
     deadline = time.monotonic() + 20
-    while len(lines_of_bytes) < 2:
+    while len(lines_of_bytes) < 3:
         assert time.monotonic() < deadline
         if logging_server.access_log.exists():
             lines_of_bytes = logging_server.access_log.read_bytes().splitlines()
-    first, *_ = [json.loads(line.decode(errors="replace")) for line in lines_of_bytes]
-    assert len(lines_of_bytes) == 2
-    assert first["path"] == "/" + "a" * 1023
-    assert first["agent"].startswith('x"}\\n{"method": "')
-    assert len(first["agent"]) <= 2048
+    first, _, third = [parse_line(line) for line in lines_of_bytes]
+    assert first.path == "/" + "a" * 1023
+    assert first.agent.startswith('x"}\\n{"method": "')
+    assert len(first.agent) <= 2048
+    assert third.agent.endswith("pip")
 
 
 def test_a_rotated_log_is_let_go(logging_server: RunningServer) -> None:

@@ -113,10 +113,15 @@ def as_json(lines: Iterable[Line]) -> Iterable[bytes]:
         said = {
             "time": moment,
             "method": line.method[:20],
-            "path": line.path.partition("?")[0][:PATH_LIMIT],
+            "path": _valid(line.path.partition("?")[0])[:PATH_LIMIT],
             "status": line.status,
             "bytes": line.size,
-            "agent": line.agent[:AGENT_LIMIT],
-            "range": line.byte_range[:RANGE_LIMIT],
+            "agent": _valid(line.agent)[:AGENT_LIMIT],
+            "range": _valid(line.byte_range)[:RANGE_LIMIT],
         }
         yield json.dumps(said).encode() + b"\n"
+
+
+def _valid(text: str) -> str:
+    """What a client sent, without the lone surrogates that stand for bytes which are no UTF-8: readers refuse those."""
+    return text if text.isascii() else text.encode(errors="replace").decode()
