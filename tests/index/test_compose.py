@@ -1,5 +1,6 @@
 """Which files a page shows, decided without a database."""
 
+import json
 import random
 from collections.abc import Callable, Container
 from typing import Any
@@ -12,10 +13,12 @@ from packaging.tags import parse_tag
 from packaging.utils import parse_wheel_filename
 from published_shop import BUILT
 
-from piwright.index.compose import compose_pages, is_listed, offered_wheels, served_wheels, withheld_wheels
+from piwright.index.compose import GONE, compose_pages, is_listed, offered_wheels, served_wheels, withheld_wheels
 from piwright.index.contents import OurWheel, ProjectContents
 from piwright.index.layout import EXTRA, SIMPLE, Flavour, TargetTags, target_flavour
-from piwright.index.page import PageFile, SimplePage, render_html
+from piwright.index.page import PageFile, SimplePage, render_html, render_json
+
+NATIVE = "a-1.0-cp311-cp311"
 
 
 def ours(filename: str, wheel_id: int = 1, **more: object) -> OurWheel:
@@ -45,6 +48,16 @@ def theirs(filename: str, version: str = "1.0") -> PageFile:
         ("a-1.0-cp311-cp311-linux_armv7l.whl", "a-1.0-py3-none-any.whl", True),
         ("a-1.0-cp311-cp311-linux_armv7l.whl", "a-1.0-cp311-cp311-manylinux_2_17_x86_64.whl", True),
         ("a-1.0-py3-none-any.whl", "a-1.0.whl", True),
+        (f"{NATIVE}-manylinux_2_36_armv7l.whl", f"{NATIVE}-manylinux_2_17_armv7l.manylinux2014_armv7l.whl", False),
+        (f"{NATIVE}-manylinux_2_17_armv7l.whl", f"{NATIVE}-manylinux2014_armv7l.whl", False),
+        (f"{NATIVE}-manylinux_2_17_armv7l.whl", f"{NATIVE}-manylinux_2_36_armv7l.whl", True),
+        (f"{NATIVE}-linux_armv7l.whl", f"{NATIVE}-manylinux_2_17_armv7l.whl", False),
+        (f"{NATIVE}-linux_armv7l.whl", f"{NATIVE}-manylinux_2_36_armv7l.whl", True),
+        (f"{NATIVE}-linux_armv6l.linux_armv7l.whl", f"{NATIVE}-manylinux_2_17_armv7l.whl", True),
+        (f"{NATIVE}-manylinux_2_36_armv7l.whl", f"{NATIVE}-manylinux_2_17_aarch64.whl", True),
+        (f"{NATIVE}-manylinux_2_36_armv7l.whl", f"{NATIVE}-musllinux_1_2_armv7l.whl", True),
+        (f"{NATIVE}-manylinux_2_36_armv7l.whl", "a-1.0-cp312-cp312-manylinux_2_17_armv7l.whl", True),
+        (f"{NATIVE}-manylinux_2_36_armv7l.whl", "a-1.0-cp311-abi3-manylinux_2_17_armv7l.whl", True),
     ],
 )
 def test_upstream_comes_first_for_what_upstream_serves(wheel: str, upstream: str, shown: bool) -> None:
@@ -93,18 +106,22 @@ def test_a_wheel_that_is_missing_is_not_named() -> None:
 @pytest.mark.parametrize(
     ("closed", "said"),
     [
-        ({"status": "quarantined"}, None),
-        ({"status": "quarantined", "status_reason": "malware"}, "malware"),
+        ({"status": "quarantined"}, "Upstream says: quarantined"),
+        ({"status": "quarantined", "status_reason": "malware"}, "Upstream says: quarantined: malware"),
         ({"gone": True}, "Upstream no longer has this project."),
+        ({"gone": True, "status": "archived"}, "Upstream says: archived"),
     ],
 )
-def test_a_closed_project_keeps_an_empty_page_that_says_why(closed: dict[str, object], said: str | None) -> None:
+def test_a_closed_project_keeps_an_empty_page_that_says_why(closed: dict[str, object], said: str) -> None:
     contents = ProjectContents(1, "a", "1", wheels=(ours("a-1.0-py3-none-any.whl"),), upstream=(theirs("a-1.0.zip"),))
     contents = replace(contents, **closed)  # type: ignore[arg-type]
     page = compose_page(contents, SIMPLE)
     assert page is not None
     assert page.files == ()
-    assert page.status_reason == said
+    html = render_html(page).decode()
+    assert f"<p>{said}</p>" in html
+    assert json.loads(render_json(page)).get("_piwright-note") == (GONE if "gone" in closed else None)
+    assert (f"<p>{GONE}</p>" in html) is ("gone" in closed)
     assert served_wheels(contents) == []
     assert compose_page(replace(contents, wheels=()), SIMPLE) is None
 

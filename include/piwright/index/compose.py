@@ -4,17 +4,24 @@
     pages = compose_pages(contents, [SIMPLE, EXTRA, target], offered)      # None: the project has no page there
     files = served_wheels(contents)
 
-Upstream comes first: where it serves a wheel that pip could take for ours, ours is not listed. It stays where it is,
-because lock files name its address; only what was removed, by us or upstream, goes, and what is held back.
+Upstream comes first: where it serves a wheel that pip could take for ours, be it since yesterday, ours is not listed.
+It stays where it is, because lock files name its address; only what was removed, by us or upstream, goes, and what is held back.
 """
 
+import re
 from collections.abc import Container, Iterable, Sequence
+from functools import lru_cache
 
 from piwright.index.contents import OurWheel, ProjectContents
 from piwright.index.layout import Flavour, file_url
 from piwright.index.page import PageFile, SimplePage
+from piwright.intake.manylinux import floor_of
 
-GONE_REASON = "Upstream no longer has this project."
+GONE = "Upstream no longer has this project."
+
+_LINUX = re.compile(r"(?:linux|manylinux(?:1|2010|2014|_[0-9]{1,3}_[0-9]{1,3}))_([a-z][a-z0-9_]*)")
+_OLDEST_GLIBC = (2, 28)
+"""Of the distributions that wheels are built for: what asks for no newer one runs wherever a plain `linux_*` wheel does."""
 
 
 def is_closed(contents: ProjectContents) -> bool:
@@ -75,9 +82,9 @@ def compose_pages(
     so that nobody is sent elsewhere for them.
     """
     if is_closed(contents):
-        reason = contents.status_reason or (GONE_REASON if contents.gone else None)
-        page = SimplePage(contents.name, contents.status, reason) if contents.wheels else None
-        return dict.fromkeys(flavours, page)
+        note = GONE if contents.gone else None
+        page = SimplePage(contents.name, contents.status, contents.status_reason, note=note)
+        return dict.fromkeys(flavours, page if contents.wheels else None)
     # Most indexes are equally deep, and their pages name the same files.
     depths = {flavour.up for flavour in flavours}
     ours = {up: [(wheel, _page_file(wheel, up)) for wheel in offered] for up in depths}
@@ -118,7 +125,7 @@ def _upstream_by_version(upstream: Iterable[PageFile]) -> dict[str, list[PageFil
 
 
 def _upstream_serves(wheel: OurWheel, upstream: Sequence[PageFile]) -> bool:
-    """True if upstream has this file, or one for all its tags, over which a build tag of ours would win.
+    """True if upstream has this file, or one for all who take ours, over which a build tag or a newer floor would win.
 
     `upstream` are the files of the wheel's release.
     """
@@ -130,7 +137,7 @@ def _upstream_serves(wheel: OurWheel, upstream: Sequence[PageFile]) -> bool:
         theirs = file.filename.casefold()
         if theirs == name:
             return True
-        if ours and (tags := _tags_in(theirs)) and all(own <= other for own, other in zip(ours, tags, strict=True)):
+        if ours and (tags := _tags_in(theirs)) and _tags_within(ours, tags):
             return True
     return False
 
@@ -140,6 +147,25 @@ def _tags_in(filename: str) -> tuple[frozenset[str], ...]:
     if not filename.endswith(".whl") or filename.count("-") not in (4, 5):
         return ()
     return tuple(frozenset(part.split(".")) for part in filename.removesuffix(".whl").split("-")[-3:])
+
+
+def _tags_within(ours: tuple[frozenset[str], ...], theirs: tuple[frozenset[str], ...]) -> bool:
+    """True if every machine that takes a tag of ours takes one of theirs of the same interpreter and ABI."""
+    if not (ours[0] <= theirs[0] and ours[1] <= theirs[1]):
+        return False
+    return ours[2] <= theirs[2] or _platforms_within(ours[2], theirs[2])
+
+
+@lru_cache(maxsize=10_000)
+def _platforms_within(ours: frozenset[str], theirs: frozenset[str]) -> bool:
+    return all(any(own == other or _is_within(own, other) for other in theirs) for own in ours)
+
+
+def _is_within(own: str, other: str) -> bool:
+    mine, others, floor = _LINUX.fullmatch(own), _LINUX.fullmatch(other), floor_of(other)
+    if mine is None or others is None or floor is None or mine[1] != others[1]:
+        return False
+    return floor <= (floor_of(own) or _OLDEST_GLIBC)
 
 
 def _bare_platform(tag: str) -> bool:

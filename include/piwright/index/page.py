@@ -79,13 +79,17 @@ class NetworkException(Struct, frozen=True):
 
 
 class SimplePage(Struct, frozen=True, dict=True):
-    """The page of one project. `name` is normalised, `status` one of the standard's project status markers."""
+    """The page of one project. `name` is normalised, `status` one of the standard's project status markers.
+
+    `status_reason` is in upstream's words, `note` in ours.
+    """
 
     name: str
     status: str = "active"
     status_reason: str | None = None
     files: tuple[PageFile, ...] = ()
     network: NetworkException | None = None
+    note: str | None = None
 
     @kept
     def files_in_order(self) -> list[PageFile]:
@@ -112,6 +116,8 @@ def render_html(page: SimplePage) -> bytes:
     if page.status != "active" or page.status_reason:
         said = f"{page.status}: {page.status_reason}" if page.status_reason else page.status
         body.append(f"<p>Upstream says: {_safe(said)}</p>")
+    if page.note:
+        body.append(f"<p>{_safe(page.note)}</p>")
     if page.network is not None:
         said = f"Its builds here may use the network, since {page.network.day}: {page.network.reason}"
         body.append(f"<p>{_safe(said)}</p>")
@@ -129,8 +135,10 @@ def render_json(page: SimplePage) -> bytes:
         "versions": page.versions,
         "files": [file.entry for file in page.files_in_order],
     }
+    # The standard leaves names with an underscore to whoever serves the page.
+    if page.note:
+        content["_piwright-note"] = page.note
     if page.network is not None:
-        # The standard leaves names with an underscore to whoever serves the page.
         content["_piwright-network-exception"] = {"reason": page.network.reason, "since": page.network.day}
     return msgspec.json.encode(content)
 
