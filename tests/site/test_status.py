@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,9 @@ import pytest
 from index.published_shop import BUILT, Shop
 from piwright.database.connection import Connection, Json, connect
 from piwright.database.provision import Access
-from piwright.site.farm import FRESHNESS, LAST_DAY, LAST_HOUR, LEASES, QUEUES, SPEEDS, read_farm
+from piwright.site.farm import ESTIMATES, FRESHNESS, LAST_DAY, LAST_HOUR, LEASES, QUEUES, read_farm
+from piwright.site.page_environment import moment
+from piwright.site.project_json import iso
 from piwright.site.status_page import render_status, status_json
 from support.postgres import fresh_database
 
@@ -81,16 +83,32 @@ def test_a_worker_is_shown_with_its_state_its_reason_and_what_it_builds(shop: Sh
     assert content["workers"][1]["state"] == "lost"
 
 
-def test_the_queue_takes_as_long_as_builds_took_shared_by_the_live_slots(shop: Shop) -> None:
+def test_the_queue_takes_what_its_jobs_are_estimated_to_take_shared_by_the_live_slots(shop: Shop) -> None:
     add_worker(shop, "pi-1", slots=2)
     add_worker(shop, "pi-2", slots=1, state="lost")
-    done = shop.job("done", "1.0")
-    for seconds in (30, 50):
-        shop.attempt(done, finished_at=BUILT + timedelta(seconds=seconds))
     for number in range(9):
         shop.job("waits", f"1.{number}", state="waiting")
+    shop.execute("UPDATE job SET estimate_seconds = 30")
+    shop.execute("UPDATE job SET estimate_seconds = 130 WHERE job_id = (SELECT min(job_id) FROM job)")
     [queue] = read_farm(shop.connection).queues
-    assert (queue.waiting, queue.slots, queue.seconds) == (10, 2, 10 * 40 / 2)
+    assert (queue.waiting, queue.slots, queue.seconds) == (10, 2, (9 * 30 + 130) / 2)
+
+
+def test_a_long_queue_goes_on_as_it_begins(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    add_worker(shop, "pi-1")
+    for number in range(9):
+        shop.job("waits", f"1.{number}", state="waiting")
+    shop.execute("UPDATE job SET estimate_seconds = 30")
+    monkeypatch.setattr("piwright.site.farm.QUEUE_LIMIT", 4)
+    [queue] = read_farm(shop.connection).queues
+    assert (queue.waiting, queue.seconds) == (10, 10 * 30)
+
+
+def test_the_page_says_when_it_was_read(shop: Shop) -> None:
+    read = read_farm(shop.connection)
+    assert abs(datetime.now(UTC) - read.as_of) < timedelta(minutes=1)
+    assert f'<time datetime="{moment(read.as_of)}">'.encode() in render_status(read)
+    assert json.loads(status_json(read))["as_of"] == iso(read.as_of)
 
 
 def test_a_queue_without_a_live_worker_has_no_end(shop: Shop) -> None:
@@ -125,6 +143,9 @@ INSERT INTO worker (name, connection_id, target_id, python, state_directory)
 SELECT 'pi-' || n, n::text, 1, 'python3', '/' FROM generate_series(1, 20) n;
 INSERT INTO project (name, display_name, stale_since)
 SELECT 'project-' || n, n::text, CASE WHEN n % 500 = 0 THEN now() END FROM generate_series(1, 30000) n;
+INSERT INTO release (project_id, version, original_version) SELECT project_id, '1.0', '1.0' FROM project;
+INSERT INTO job (release_id, target_id, state, priority, estimate_seconds)
+SELECT release_id, 1, 'waiting', 10, 1 FROM release;
 INSERT INTO build_hour (hour, target_id, worker_id, failure_class, attempts, seconds)
 SELECT now() - make_interval(hours => h), 1, w, c, 1, 1
 FROM generate_series(1, 1500) h, generate_series(1, 20) w, (VALUES ('backend'), ('')) f (c);
@@ -143,15 +164,13 @@ def large(postgres_server: str, postgres_template: Access) -> Iterator[Connectio
         yield owner
 
 
-@pytest.mark.parametrize("statement", [LAST_HOUR, LAST_DAY, SPEEDS, LEASES, QUEUES, FRESHNESS])
+@pytest.mark.parametrize("statement", [LAST_HOUR, LAST_DAY, ESTIMATES, LEASES, QUEUES, FRESHNESS])
 def test_no_query_of_the_page_scans_what_grows(large: Connection, statement: str) -> None:
     with large.cursor() as cursor:
         cursor.execute("SELECT max(hour) - interval '24 hours' FROM build_hour")
         row = cursor.fetchone()
         cursor.execute("EXPLAIN " + statement, {"after": row[0], "limit": 1000})
         plan = "\n".join(each[0] for each in cursor.fetchall())
-    few = (
-        "target|worker|lease|batch|job_count|job|wheel|release"  # of these the fixture has some dozens of rows or none
-    )
+    few = "target|worker|lease|batch|job_count|wheel"  # of these the fixture has some dozens of rows or none
     plan = re.sub(f"Seq Scan on ({few}) ", "", plan)
     assert "Seq Scan" not in plan, plan

@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from piwright.database.connection import Connection, fetch_all, fetch_one
-from piwright.planning.estimate import UNKNOWN_SECONDS
 from piwright.site.presentable import presentable
+from piwright.site.project_contents import QUEUE_LIMIT
 
 COUNT_LIMIT = 100_000
 """Projects whose pages are due that are counted; beyond, it says "more than"."""
@@ -48,13 +48,17 @@ ORDER BY t.rank, t.name
 """
 """`job_count` has a few rows for each target and state."""
 
-SPEEDS = """
-SELECT t.name, sum(b.seconds) / sum(b.attempts) AS seconds
-FROM build_day b JOIN target t USING (target_id)
-WHERE b.day > (SELECT max(day) FROM build_day) - 30
-GROUP BY t.name
+ESTIMATES = """
+SELECT t.name, q.jobs, q.seconds
+FROM target t CROSS JOIN LATERAL (
+    SELECT count(*) AS jobs, sum(head.estimate_seconds)::float AS seconds FROM (
+        SELECT j.estimate_seconds FROM job j WHERE j.target_id = t.target_id AND j.state = 'waiting'
+        ORDER BY j.priority DESC, j.job_id LIMIT %(limit)s
+    ) head
+) q
+WHERE t.active AND q.jobs > 0
 """
-"""What a build of a target took, in the last 30 days: by the unique index of `build_day`, which begins with the day."""
+"""What the heads of the queues are expected to take, by `job_claim`. Project pages add up the same jobs."""
 
 LAST_HOUR = "SELECT max(hour) AS hour FROM build_hour"
 """By the unique index of `build_hour`, which begins with the hour."""
@@ -70,7 +74,7 @@ GROUP BY b.failure_class, w.name
 FRESHNESS = """
 SELECT (SELECT count(*) FROM (SELECT FROM project WHERE stale_since IS NOT NULL LIMIT %(limit)s) due) AS due,
        (SELECT min(stale_since) FROM project WHERE stale_since IS NOT NULL) AS due_since,
-       (SELECT count(*) FROM wheel WHERE held_reason IS NOT NULL AND removed_at IS NULL) AS held
+       (SELECT count(*) FROM wheel WHERE held_reason IS NOT NULL AND removed_at IS NULL) AS held, now() AS as_of
 """
 """By the partial indexes `project_stale` and `wheel_held`."""
 
@@ -112,7 +116,10 @@ class WorkerLine:
 
 @dataclass(frozen=True)
 class Queue:
-    """Jobs of a target. `seconds` is how long the live workers need for those that wait; None without one."""
+    """Jobs of a target. `seconds` is how long the live workers need for those that wait; None without one.
+
+    A queue that is longer than `QUEUE_LIMIT` is taken to go on as it begins.
+    """
 
     target: str
     waiting: int
@@ -123,7 +130,7 @@ class Queue:
 
 @dataclass(frozen=True)
 class Farm:
-    """All the status page tells. The last day ends at `until`, the end of the last hour with builds."""
+    """All the status page tells, as of `as_of`. The last day ends at `until`, the end of the last hour with builds."""
 
     workers: tuple[WorkerLine, ...]
     queues: tuple[Queue, ...]
@@ -134,6 +141,7 @@ class Farm:
     due_since: datetime | None
     held: int
     newest: datetime | None
+    as_of: datetime
 
     @property
     def more_due(self) -> bool:
@@ -148,10 +156,11 @@ class Farm:
 
 def read_farm(connection: Connection) -> Farm:
     """The farm as it is now."""
-    speeds = {row.name: float(row.seconds) for row in fetch_all(connection, SPEEDS)}
+    heads = {row.name: row for row in fetch_all(connection, ESTIMATES, {"limit": QUEUE_LIMIT})}
     queues = []
     for row in fetch_all(connection, QUEUES):
-        needed = row.waiting * speeds.get(row.name, UNKNOWN_SECONDS)
+        head = heads.get(row.name)
+        needed = head.seconds * max(row.waiting / head.jobs, 1) if head else 0.0
         seconds = needed / int(row.slots) if row.slots else None
         queues.append(Queue(row.name, row.waiting, row.building, int(row.slots), seconds if row.waiting else 0.0))
     last = fetch_one(connection, LAST_HOUR)
@@ -174,6 +183,7 @@ def read_farm(connection: Connection) -> Farm:
         due_since=fresh.due_since,
         held=fresh.held,
         newest=newest.built_at if newest else None,
+        as_of=fresh.as_of,
     )
 
 

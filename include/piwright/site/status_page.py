@@ -20,6 +20,7 @@ def status_json(farm: Farm) -> bytes:
     """Everything the page shows; docs/site.md has the fields."""
     return as_json(
         {
+            "as_of": iso(farm.as_of),
             "workers": [
                 {
                     "name": worker.name,
