@@ -13,6 +13,7 @@ import pytest
 from msgspec.structs import replace
 
 from piwright.intake.failure_classes import CLASSES
+from piwright.intake.record import MOST_ATTEMPTS
 from piwright.site.build_advice import advice
 from piwright.site.build_page import build_json, remedy, render_build, show_phases, tried
 from piwright.site.build_reproduction import reproduce
@@ -87,12 +88,20 @@ def test_a_failure_says_its_class_its_meaning_its_line_and_what_would_have_to_ch
 
 @pytest.mark.parametrize("name", CLASSES)
 def test_every_class_has_words_of_its_own_and_none_has_a_hole(name: str) -> None:
-    said = advice(name, {})
-    assert name == "unknown" or said != advice("unknown", {})
+    said = advice(name, {}, number=1)
+    assert name == "unknown" or said != advice("unknown", {}, number=1)
     assert not re.search(r"[{}]", said)
     assert said.endswith(".")
-    if CLASSES[name].infrastructure:
-        assert "again" in said
+    assert ("it is our doing, and is tried again by itself" in said) is CLASSES[name].infrastructure
+
+
+@pytest.mark.parametrize("name", [name for name, each in CLASSES.items() if each.infrastructure])
+def test_the_last_try_is_not_said_to_be_tried_again(name: str) -> None:
+    build = replace(FAILED, failure_class=name, number=MOST_ATTEMPTS)
+    text = text_of(render_build(build, None, has_log=False))
+    assert "It was tried 3 times, and is not tried again by itself. Whoever runs this shop: " in text
+    assert "Nothing yet" not in text
+    assert "Nothing yet" in text_of(render_build(replace(build, number=MOST_ATTEMPTS - 1), None, has_log=False))
 
 
 def test_our_own_failures_are_not_the_projects() -> None:

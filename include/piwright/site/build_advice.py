@@ -1,13 +1,16 @@
 """What would have to change for a failed build to succeed: one sentence for each class of failure.
 
-    advice("missing_header", {"header": "ffi.h"})
-    # "A package with ffi.h has to be installed on the workers, and the build tried again."
+    advice("missing_header", {"header": "ffi.h"}, number=1)
+    # "Whoever runs this shop: a package with ffi.h has to be installed on the workers."
 
 Sentences of `intake.failure_classes` say what is wrong; these say who can do something about it. Some name what the log
 named: it was cleaned when it was recorded, and is escaped when it is shown.
 """
 
 from collections.abc import Mapping
+
+from piwright.intake.failure_classes import CLASSES
+from piwright.intake.record import MOST_ATTEMPTS
 
 _US = "Whoever runs this shop: "
 _THEM = "The project: "
@@ -43,20 +46,25 @@ _ADVICE = {
     "process_limit": _US + "it may be allowed more processes (PIWRIGHT_BUILD_PROCESSES).",
     "cpu_limit": _US + "it may be allowed more CPU time (PIWRIGHT_BUILD_CPU).",
     "rejected": _THEM + "its build has to make a wheel that is what its name says; the message has what is not.",
-    "out_of_memory": "Nothing: it is tried again, where there is more memory.",
-    "fetch_failed": "Nothing: it is tried again when the index answers.",
-    "killed": "Nothing: it is tried again.",
-    "no_space": _US + "the worker's disk needs room; then it is tried again.",
-    "no_sandbox": _US + "the worker needs bubblewrap; then it is tried again.",
-    "worker_fault": _US + "the worker program has a fault that its log shows; it is tried again.",
-    "worker_lost": "Nothing: it is tried again on another worker.",
+    "out_of_memory": _US + "it needs a worker with more memory, or fewer slots on it.",
+    "fetch_failed": _US + "the worker has to reach the index.",
+    "killed": _US + "something on the worker ends builds.",
+    "no_space": _US + "the worker's disk needs room.",
+    "no_sandbox": _US + "the worker needs bubblewrap.",
+    "worker_fault": _US + "the worker program has a fault that its log shows.",
+    "worker_lost": _US + "the worker went away while it built.",
 }
+_AGAIN = "Nothing yet: it is our doing, and is tried again by itself. "
+_GIVEN_UP = f"It was tried {MOST_ATTEMPTS} times, and is not tried again by itself. "
 _NAMED = {"header": "the header", "library": "the library", "module": "the module", "program": "the program"}
 
 
-def advice(failure_class: str, captured: Mapping[str, str]) -> str:
-    """The sentence for a class, with the names the log gave."""
+def advice(failure_class: str, captured: Mapping[str, str], number: int) -> str:
+    """The sentence for a class, with the names the log gave; `number` is which try of its job it was."""
     sentence = _ADVICE.get(failure_class, _ADVICE["unknown"])
     for name, otherwise in _NAMED.items():
         sentence = sentence.replace(f"{{{name}}}", captured.get(name) or otherwise)
-    return sentence[:1].upper() + sentence[1:]
+    sentence = sentence[:1].upper() + sentence[1:]
+    if failure_class in CLASSES and CLASSES[failure_class].infrastructure:
+        return (_AGAIN if number < MOST_ATTEMPTS else _GIVEN_UP) + sentence
+    return sentence

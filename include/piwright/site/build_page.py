@@ -95,7 +95,7 @@ def meaning(build: BuildFacts) -> str | None:
 
 def remedy(build: BuildFacts) -> str | None:
     """What would have to change; None for a build that worked."""
-    return advice(build.failure_class, build.captured) if build.failure_class else None
+    return advice(build.failure_class, build.captured, build.number) if build.failure_class else None
 
 
 def tried(build: BuildFacts) -> dict[str, int] | None:
