@@ -63,7 +63,8 @@ FROM generate_series(1, 6) n;
 _ATTEMPTS = """
 INSERT INTO attempt (job_id, number, worker_id, outcome, failure_class, message, started_at, finished_at, recorded_at)
 SELECT j.job_id, day.n * 1000 + a, 1 + (a + day.n) %% 4, CASE WHEN a %% 5 = 0 THEN 'failed' ELSE 'built' END,
-       CASE WHEN a %% 5 = 0 THEN (ARRAY['missing_header', 'compiler_error', 'timeout', 'setup_error'])[1 + a %% 4] END,
+       CASE WHEN a %% 5 = 0
+            THEN (ARRAY['missing_header', 'build_requirement_unavailable', 'timeout', 'setup_error'])[1 + a %% 4] END,
        NULL, at - make_interval(secs => 40 + a * 7 %% 300), at, at
 FROM generate_series(0, 59) day (n),
      LATERAL generate_series(1, 8 + (day.n / 2) + (CASE day.n %% 7 WHEN 5 THEN -4 WHEN 6 THEN -6 ELSE (day.n * 13) %% 9 END)) a,

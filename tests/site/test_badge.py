@@ -9,6 +9,7 @@ from test_matrix import BUILT, FAILED, JOB, RELEASE, TRIXIE, facts
 from piwright.site import badge
 from piwright.site.badge import badge_for, badge_words, draw_badge, text_width
 from piwright.site.matrix import decide_matrix
+from piwright.site.project_answers import answer_targets
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -43,9 +44,9 @@ def test_every_colour_has_contrast_enough_for_small_white_letters() -> None:
         ),
     ],
 )
-def test_it_is_about_the_newest_release(known: dict[str, object], said: tuple[str, str, str | None]) -> None:
+def test_it_is_about_what_pip_would_choose(known: dict[str, object], said: tuple[str, str, str | None]) -> None:
     project = facts(**known)
-    assert badge_words(project, decide_matrix(project)) == said
+    assert badge_words(project, answer_targets(project, decide_matrix(project))) == said
 
 
 def test_the_drawing_is_as_wide_as_its_words() -> None:
@@ -67,4 +68,4 @@ def test_a_hostile_name_is_only_text() -> None:
     assert "<script>alert(1)</script>" in (parsed.findtext(f"{SVG}title") or "")
     assert len(drawn) < 2500
     project = replace(facts(), name=evil)
-    ElementTree.fromstring(badge_for(project, decide_matrix(project)))
+    ElementTree.fromstring(badge_for(project, answer_targets(project, decide_matrix(project))))

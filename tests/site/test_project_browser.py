@@ -72,6 +72,14 @@ def test_a_page_is_accessible_quiet_and_no_wider_than_the_window(
             page.screenshot(kept / f"{PICTURES[name]}-{width}-{'dark' if dark else 'light'}.png", most=2000)
 
 
+@pytest.mark.parametrize("width", [320, 710, 768, 1030])
+def test_a_page_fits_between_a_phone_and_a_desk(browser: Browser, site: str, pages: dict[str, str], width: int) -> None:
+    with browser.page(width=width) as page:
+        for name in NAMES:
+            page.tab.goto(f"{site}/{pages[name]}", wait_until="networkidle")
+            assert page.overflow == 0, name
+
+
 def test_nothing_of_a_page_needs_scripts(browser: Browser, site: str, pages: dict[str, str]) -> None:
     for name in ("spidev", "build of rpi-lgpio"):
         with browser.page(scripts=True) as page:

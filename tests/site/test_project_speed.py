@@ -55,7 +55,10 @@ def make(known: ProjectFacts) -> int:
     rows = decide_matrix(known)
     shown = view(known, rows, SITE, UPSTREAM)
     return (
-        len(render_project(shown)) + len(project_json(shown)) + len(project_feed(shown)) + len(badge_for(known, rows))
+        len(render_project(shown))
+        + len(project_json(shown))
+        + len(project_feed(shown))
+        + len(badge_for(known, shown.answers))
     )
 
 

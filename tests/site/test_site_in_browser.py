@@ -71,10 +71,14 @@ def test_a_page_can_be_read_without_scripts(browser: Browser, busy_site: str, na
 
 
 def test_a_page_can_be_read_at_twice_the_size_of_letters(browser: Browser, busy_site: str) -> None:
-    with browser.page(width=640) as page:  # 1280 at 200 % (WCAG 1.4.4, 1.4.10 at 320 below)
+    with browser.page(width=640) as page:  # 1280 at 200 % (WCAG 1.4.4)
         page.open(busy_site + PAGES["home"])
         assert page.overflow == 0
-    with browser.page(width=320) as page:
+
+
+@pytest.mark.parametrize("width", [320, 710, 768, 1030])  # 1280 at 400 % (WCAG 1.4.10), then tablets
+def test_a_page_fits_between_a_phone_and_a_desk(browser: Browser, busy_site: str, width: int) -> None:
+    with browser.page(width=width) as page:
         for path in PAGES.values():
             page.tab.goto(busy_site + path, wait_until="networkidle")
             assert page.overflow == 0, path

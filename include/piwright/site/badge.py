@@ -1,6 +1,6 @@
-"""The badge of a project: on how many targets its newest version installs without compiling, as a small SVG.
+"""The badge of a project: on how many targets what pip chooses there installs without compiling, as a small SVG.
 
-    badge_for(facts, rows)                              # bytes of badge.svg
+    badge_for(facts, answer_targets(facts, rows))       # bytes of badge.svg
     draw_badge("piwright", "3 of 4 targets", "built")
 
 White on dark: every colour has a contrast of more than 7 to 1. No font is asked for that a machine may not have: the
@@ -10,9 +10,8 @@ letters are stretched to the width that was computed.
 from collections.abc import Sequence
 from xml.sax.saxutils import escape
 
-from piwright.site.matrix import Row
 from piwright.site.presentable import presentable
-from piwright.site.project_answers import newest_row
+from piwright.site.project_answers import Answer
 from piwright.site.project_facts import ProjectFacts
 
 _COLOURS = {
@@ -39,23 +38,35 @@ def text_width(text: str) -> int:
     return round(sum(_NARROW.get(letter) or _WIDE.get(letter) or 71 for letter in text) / 10)
 
 
-def badge_for(facts: ProjectFacts, rows: Sequence[Row]) -> bytes:
+def badge_for(facts: ProjectFacts, answers: Sequence[Answer]) -> bytes:
     """badge.svg of a project."""
-    said, state, version = badge_words(facts, rows)
-    title = f"{facts.name} {version}: {said}" if version else f"{facts.name}: {said}"
-    return draw_badge("piwright", said, state, title)
+    said, state, _ = badge_words(facts, answers)
+    return draw_badge("piwright", said, state, badge_title(facts, answers))
 
 
-def badge_words(facts: ProjectFacts, rows: Sequence[Row]) -> tuple[str, str, str | None]:
-    """What the badge says, the state that gives its colour, and the version it is about."""
-    newest = newest_row(rows)
+def badge_title(facts: ProjectFacts, answers: Sequence[Answer]) -> str:
+    """What the badge says, for who cannot see it."""
+    said, _, version = badge_words(facts, answers)
+    return presentable(f"{facts.name} {version}: {said}" if version else f"{facts.name}: {said}")
+
+
+def badge_words(facts: ProjectFacts, answers: Sequence[Answer]) -> tuple[str, str, str | None]:
+    """What the badge says, the state that gives its colour, and the version it is about, if it is one."""
     if facts.closed:
         return ("gone upstream" if facts.gone else "quarantined"), "removed", None
-    if newest is None or not newest.cells:
+    # What pip would choose on each target, which need not be the same version: an older Python gets an older one.
+    chosen = [
+        (each.row.release.version, each.cell) if each.newest else (each.newer_version, each.newer)
+        for each in answers
+        if each.row and each.cell
+    ]
+    states = [cell.state for _, cell in chosen if cell]
+    if not states:
         return "nothing known", "unknown", None
-    version = newest.release.version
-    states = [cell.state for cell in newest.cells]
-    count = sum(cell.installable for cell in newest.cells)
+    installed = {version for version, cell in chosen if cell and cell.installable}
+    versions = installed or {version for version, _ in chosen}
+    version = next(iter(versions)) if len(versions) == 1 else None
+    count = sum(cell.installable for _, cell in chosen if cell)
     if count:
         said = f"{count} of {len(states)} targets"
         return said, ("built" if "built" in states else "upstream") if count == len(states) else "waiting", version

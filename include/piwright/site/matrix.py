@@ -45,6 +45,7 @@ STATES = {
 _SHORT = {"no_sdist": "no sources", "python": "other Python", "no_hash": "no hash"}
 
 INSTALLABLE = ("built", "upstream")
+_UNSEEN = ("python", "no_sdist")
 
 
 class Cell(Struct, frozen=True):
@@ -83,6 +84,11 @@ class Cell(Struct, frozen=True):
     def installable(self) -> bool:
         """pip finds a wheel."""
         return self.state in INSTALLABLE
+
+    @property
+    def unseen(self) -> bool:
+        """pip finds no file that it could take on this target, so the version is in no other's way."""
+        return self.kind in _UNSEEN
 
 
 class Row(Struct, frozen=True):

@@ -6,7 +6,7 @@ ways[0].pip, ways[0].apt, ways[0].targets
 """
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,7 +14,7 @@ from shlex import quote
 from urllib.parse import urlsplit
 
 from piwright.site.matrix import Cell, Row
-from piwright.site.project_facts import ProjectFacts, TargetFacts
+from piwright.site.project_facts import ProjectFacts, TargetFacts, WheelFacts
 
 _APT_NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -22,10 +22,10 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """For one target: the newest version that installs (`row`, `cell`), or what the newest version says (`cell`).
+    """For one target: the newest version that installs (`row`, `cell`), or what became of the one pip would choose.
 
-    `newest`: the version that installs is the one pip would choose; where it is not, there is `newer`: the cell of the
-    version that stands in the way.
+    `newest`: the version that installs is the newest of which pip sees a file there; `by_name`: so it needs no pin.
+    `newer` is the cell of the version that stands in the way, or of a newer one that is not for this target.
     """
 
     target: TargetFacts
@@ -33,6 +33,7 @@ class Answer:
     row: Row | None = None
     cell: Cell | None = None
     newest: bool = True
+    by_name: bool = True
     newer: Cell | None = None
     newer_version: str | None = None
 
@@ -58,12 +59,15 @@ class WayToInstall:
 
 def answer_targets(facts: ProjectFacts, rows: Sequence[Row]) -> tuple[Answer, ...]:
     """One answer for each target, in their order."""
+    newest = newest_row(rows)
+    if newest is None:
+        return tuple(Answer(target, False) for target in facts.targets)
     candidates = [row for row in rows if not row.release.gone]
-    return tuple(_answer(target, position, candidates) for position, target in enumerate(facts.targets))
+    return tuple(_answer(target, position, candidates, newest) for position, target in enumerate(facts.targets))
 
 
 def newest_row(rows: Sequence[Row]) -> Row | None:
-    """The version pip would choose: final before pre-release, what was yanked last."""
+    """The newest version, as pip has it: final before pre-release, what was yanked last."""
     candidates = [row for row in rows if not row.release.gone]
     return max(candidates, key=_preference, default=None)
 
@@ -72,22 +76,34 @@ def _preference(row: Row) -> tuple[bool, bool, object]:
     return not row.release.yanked, not row.version.is_prerelease, row.version
 
 
-def _answer(target: TargetFacts, position: int, rows: Sequence[Row]) -> Answer:
-    chosen = max((row for row in rows if row.cells[position].installable), key=_preference, default=None)
-    newest = newest_row(rows)
-    if newest is None:
-        return Answer(target, False)
+def _answer(target: TargetFacts, position: int, rows: Sequence[Row], newest: Row) -> Answer:
+    seen = [row for row in rows if not row.cells[position].unseen]
+    choice = max(seen, key=_preference, default=newest)
+    chosen = max((row for row in seen if row.cells[position].installable), key=_preference, default=None)
     if chosen is None:
-        return Answer(target, False, newest, newest.cells[position])
+        # Nobody asked for the older version: then it tells more why the newest is not for this target.
+        told = newest if choice.cells[position].state == "unknown" else choice
+        newer = None if told is newest else newest
+    else:
+        told = chosen
+        newer = choice if choice is not chosen else newest if newest is not chosen else None
     return Answer(
         target,
-        True,
-        chosen,
-        chosen.cells[position],
-        newest=chosen is newest,
-        newer=None if chosen is newest else newest.cells[position],
-        newer_version=None if chosen is newest else newest.release.version,
+        chosen is not None,
+        told,
+        told.cells[position],
+        newest=chosen is None or chosen is choice,
+        by_name=chosen is choice and _found_by_name(told, seen),
+        newer=newer.cells[position] if newer else None,
+        newer_version=newer.release.version if newer else None,
     )
+
+
+def _found_by_name(row: Row, seen: Sequence[Row]) -> bool:
+    """pip takes what was yanked by pin only; and a pre-release, where there is a final version, be it yanked."""
+    if row.release.yanked:
+        return False
+    return not row.version.is_prerelease or all(each.version.is_prerelease for each in seen)
 
 
 def ways_to_install(facts: ProjectFacts, answers: Sequence[Answer], site_url: str) -> tuple[WayToInstall, ...]:
@@ -96,9 +112,9 @@ def ways_to_install(facts: ProjectFacts, answers: Sequence[Answer], site_url: st
     for each in answers:
         if each.installable and each.row is not None and each.cell is not None:
             wheel = each.cell.wheel
-            # Beside a newer version that has to be compiled, pip would take that one; a yanked one it takes by pin only.
-            pin = None if each.newest and not each.row.release.yanked else each.row.release.version
-            index = f"{each.target.name}/simple/" if wheel and wheel.needs_distribution else "simple/"
+            # Beside a newer version that has to be compiled, pip would take that one.
+            pin = None if each.by_name else each.row.release.version
+            index = index_of(each.target, wheel)
             apt = tuple(name for name in (wheel.apt_packages if wheel else ()) if _APT_NAME.fullmatch(name))
             groups[pin, index, apt].append(each.target)
     ways = []
@@ -120,6 +136,11 @@ def ways_to_install(facts: ProjectFacts, answers: Sequence[Answer], site_url: st
     return tuple(ways)
 
 
+def index_of(target: TargetFacts, wheel: WheelFacts | None) -> str:
+    """The index that offers it, from the root of the tree: one that needs its distribution is in that of the target only."""
+    return f"{target.name}/simple/" if wheel and wheel.needs_distribution else "simple/"
+
+
 @lru_cache(maxsize=100)
 def host_to_trust(url: str) -> str | None:
     """The host that pip refuses unless told to trust it: one that is reached without TLS from another machine."""
@@ -131,7 +152,17 @@ _DISTRIBUTIONS = {"bookworm": "Bookworm", "trixie": "Trixie", "bullseye": "Bulls
 _ARCHITECTURES = {"armv6l": "32-bit (ARMv6)", "armv7l": "32-bit", "aarch64": "64-bit", "x86_64": "64-bit PC"}
 
 
-def target_title(target: TargetFacts) -> str:
-    """What people call it: Bookworm 32-bit."""
+@lru_cache(maxsize=100)
+def target_titles(targets: tuple[TargetFacts, ...]) -> dict[str, str]:
+    """What people call each: Bookworm 32-bit; with its Python where another one has the same title. By name."""
+    titles = {target.name: _title(target) for target in targets}
+    shared = Counter(titles.values())
+    return {
+        target.name: titles[target.name] + (f", Python {target.python}" if shared[titles[target.name]] > 1 else "")
+        for target in targets
+    }
+
+
+def _title(target: TargetFacts) -> str:
     distribution = _DISTRIBUTIONS.get(target.distribution, target.distribution)
     return f"{distribution} {_ARCHITECTURES.get(target.architecture, target.architecture)}"

@@ -17,7 +17,7 @@ from msgspec import Struct
 from piwright.site.matrix import Cell, Row
 from piwright.site.page_environment import date_only, day, duration, filesize, moment, number
 from piwright.site.presentable import presentable
-from piwright.site.project_answers import Answer, target_title
+from piwright.site.project_answers import Answer
 from piwright.site.project_facts import AttemptFacts, WheelFacts
 
 SMOKE = {
@@ -83,7 +83,7 @@ TargetCard = tuple[str, str, str, str, CellLine | None, str, bool, str, CellLine
 that does not install, its cell."""
 
 
-def target_card(answer: Answer) -> TargetCard:
+def target_card(answer: Answer, title: str) -> TargetCard:
     """The answer for one target."""
     target, cell = answer.target, answer.cell
     remark, minor = "", False
@@ -94,7 +94,7 @@ def target_card(answer: Answer) -> TargetCard:
         remark = presentable(cell.detail)
     return (
         cell.state if cell else "unknown",
-        target_title(target),
+        title,
         f"Python {target.python} · {target.architecture}",
         answer.row.release.version if answer.row else "",
         cell_line(cell) if cell else None,

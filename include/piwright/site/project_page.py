@@ -12,6 +12,7 @@ from urllib.parse import quote, urlsplit
 
 from markupsafe import Markup
 
+from piwright.site.badge import badge_title
 from piwright.site.matrix import STATES, Row
 from piwright.site.page_environment import number, render
 from piwright.site.presentable import presentable
@@ -19,8 +20,9 @@ from piwright.site.project_answers import (
     Answer,
     WayToInstall,
     answer_targets,
+    index_of,
     newest_row,
-    target_title,
+    target_titles,
     ways_to_install,
 )
 from piwright.site.project_facts import AttemptFacts, JobFacts, ProjectFacts, ReleaseFacts, WheelFacts
@@ -63,10 +65,20 @@ class ProjectView:
     @property
     def state(self) -> str:
         """The state of the project as a whole, for a colour."""
-        for answer in self.answers:
-            if answer.installable and answer.cell is not None:
-                return "built" if self.ways else answer.cell.state
-        return self.answers[0].cell.state if self.answers and self.answers[0].cell else "unknown"
+        if self.installable:
+            return "built"
+        return self.stuck.cell.state if self.stuck and self.stuck.cell else "unknown"
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """What people call the targets, by name."""
+        return target_titles(self.facts.targets)
+
+    @property
+    def stuck(self) -> Answer | None:
+        """Of the targets where nothing installs, the one that tells most: what is to come first, then what failed."""
+        answers = [answer for answer in self.answers if not answer.installable and answer.cell]
+        return min(answers, key=_telling, default=None)
 
     @property
     def headline(self) -> str:
@@ -81,13 +93,13 @@ class ProjectView:
             what = f"Version {next(iter(versions))} installs" if len(versions) == 1 else "It installs"
             where = "every target" if count == total else f"{count} of {total} targets"
             return f"{what} on {where}, without compiling."
-        states = {answer.cell.state for answer in self.answers if answer.cell}
-        if states & {"waiting", "building"}:
-            return f"Not yet: version {self.newest.release.version} is in the queue."
-        version = self.newest.release.version
-        if not self.answers:
+        stuck = self.stuck
+        if not stuck or not stuck.row or not stuck.cell:
             return "No target is set up here."
-        if all(answer.cell is not None and answer.cell.kind is not None for answer in self.answers):
+        version = stuck.row.release.version
+        if stuck.cell.state in ("waiting", "building"):
+            return f"Not yet: version {version} is in the queue."
+        if all(answer.cell is not None and answer.cell.unseen for answer in self.answers):
             return f"Version {version} cannot be installed on any target."
         return f"No wheel: pip would have to compile version {version}."
 
@@ -103,14 +115,15 @@ class ProjectView:
             return f"Upstream's page could not be read: {presentable(facts.skip_reason)}"
         if not self.rows:
             return "The next look upstream brings its versions."
-        stuck = [answer for answer in self.answers if not answer.installable]
-        if stuck and stuck[0].cell and stuck[0].cell.detail:
-            where = "" if len(stuck) == len(self.answers) else f"{target_title(stuck[0].target)}: "
-            return f"{where}{presentable(stuck[0].cell.detail)}"
+        stuck = self.stuck
+        if stuck and stuck.cell and stuck.cell.detail:
+            same = all(answer.cell and answer.cell.detail == stuck.cell.detail for answer in self.answers)
+            where = "" if same else f"{self.titles[stuck.target.name]}: "
+            return f"{where}{presentable(stuck.cell.detail)}"
         older = next((answer for answer in self.answers if answer.newer_version), None)
         if older and older.newer and older.newer_version:
             reason = presentable(older.newer.detail or STATES[older.newer.state])
-            return f"{target_title(older.target)}: {older.newer_version} is newer. {reason}"
+            return f"{self.titles[older.target.name]}: {older.newer_version} is newer. {reason}"
         yanked = next((each.row.release for each in self.answers if each.row and each.row.release.yanked), None)
         if yanked:
             return f"Upstream yanked {yanked.version}: {presentable(yanked.yanked_reason or 'no reason given')}"
@@ -122,14 +135,34 @@ class ProjectView:
         return len(self.ways) == 1 and self.ways[0].plain
 
     @property
-    def evidence(self) -> tuple[str, str] | None:
-        """What the log says where a build failed: where that is, and the line."""
-        cells = (answer.newer if answer.installable else answer.cell for answer in self.answers)
-        attempt = next((cell.attempt for cell in cells if cell and cell.state == "failed" and cell.attempt), None)
-        if attempt is None or not attempt.evidence or not attempt.has_page:
-            return None
-        line = f"#L{attempt.evidence_line}" if attempt.evidence_line else ""
-        return f"build/{attempt.attempt_id}/{line}", presentable(attempt.evidence)
+    def evidence(self) -> tuple[str, str, str] | None:
+        """What the log says where a build failed: where that is, the words that lead there, and the line.
+
+        That of the target the answer is about if it failed there; of another one by name.
+        """
+        stuck = self.stuck
+        for answer in [stuck, *self.answers] if stuck else self.answers:
+            cell = answer.newer if answer.installable else answer.cell
+            attempt = cell.attempt if cell and cell.state == "failed" else None
+            if attempt and attempt.evidence and attempt.has_page:
+                line = f"#L{attempt.evidence_line}" if attempt.evidence_line else ""
+                words = "The log" if len(self.answers) == 1 else f"The log for {self.titles[answer.target.name]}"
+                return f"build/{attempt.attempt_id}/{line}", words, presentable(attempt.evidence)
+        return None
+
+    @property
+    def index_page(self) -> str | None:
+        """Its page in our index, from the root of the tree; None where there is none: it is redirected upstream."""
+        cells = [answer.cell for answer in self.answers] + [cell for row in self.rows for cell in row.cells]
+        ours = next((cell for cell in cells if cell and cell.installable and cell.wheel), None)
+        return f"{index_of(ours.target, ours.wheel)}{self.facts.name}/" if ours else None
+
+
+def _telling(answer: Answer) -> int:
+    """The place of a state in the order of `ProjectView.stuck`."""
+    order = ("building", "waiting", "failed", "held")
+    state = answer.cell.state if answer.cell else ""
+    return order.index(state) if state in order else len(order)
 
 
 def view(facts: ProjectFacts, rows: tuple[Row, ...], site_url: str, upstream_url: str) -> ProjectView:
@@ -202,11 +235,11 @@ def render_project(shown: ProjectView) -> bytes:
         depth=2,
         view=shown,
         facts=facts,
-        title_of=target_title,
-        headings=[(target_title(target), target.name) for target in facts.targets],
+        titles=shown.titles,
+        headings=[(shown.titles[target.name], target.name) for target in facts.targets],
         subline=shown.subline,
         evidence=shown.evidence,
-        cards=[target_card(answer) for answer in shown.answers] if full else [],
+        cards=[target_card(answer, shown.titles[answer.target.name]) for answer in shown.answers] if full else [],
         rows=lines,
         older=[(row.release.version, sum(cell.installable for cell in row.cells)) for row in older[:MOST_OLDER]],
         older_count=len(older),
@@ -217,6 +250,8 @@ def render_project(shown: ProjectView) -> bytes:
         history_count=len(shown.history),
         spark=sparkline(facts.downloads, facts.as_of.date()) if facts.downloads_total else None,
         badge_url=f"{shown.url}badge.svg",
+        badge_title=badge_title(facts, shown.answers),
+        index_page=shown.index_page,
     )
     return render("project.html", depth=2, name=facts.name, headline=shown.headline, body=Markup(body.decode()))
 

@@ -125,7 +125,7 @@ class ProjectSite:
             )
         rows = decide_matrix(facts)
         shown = view(facts, rows, self.site_url, self.upstream_url)
-        files[f"{folder}badge.svg"] = badge_for(facts, rows)
+        files[f"{folder}badge.svg"] = badge_for(facts, shown.answers)
         files[f"{folder}feed.atom"] = project_feed(shown)
         files[f"{folder}json"] = project_json(shown)
         files[f"{folder}index.html"] = render_project(shown)
