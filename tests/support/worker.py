@@ -13,6 +13,7 @@ worker.result("17-1", "b0")["outcome"]   # builds are called b0, b1, ... in orde
 import dataclasses
 import json
 import os
+import select
 import shlex
 import shutil
 import subprocess
@@ -68,6 +69,18 @@ def is_alive(pid: int) -> bool:
     except OSError:
         return False
     return stat.rpartition(")")[2].split()[0] not in "ZX"
+
+
+def has_ended(pid: int, seconds: float = 20) -> bool:
+    """Whether a process is no more, or ends within `seconds`: one that was killed takes a moment."""
+    try:
+        process = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([process], [], [], seconds)[0])
+    finally:
+        os.close(process)
 
 
 class LocalWorker:

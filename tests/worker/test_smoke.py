@@ -15,7 +15,7 @@ import pytest
 import piwright.worker.program.smoke_runner as smoke_runner
 from piwright.worker.program.smoke import judge, parse_check
 from piwright.worker.program.smoke_modules import MAX_ENTRIES, BadWheel, extension_modules, top_level_modules
-from support.worker import is_alive
+from support.worker import has_ended
 
 SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
 C_MODULE = """
@@ -243,7 +243,7 @@ def test_a_daemon_ends_with_the_import_and_does_not_delay_it(smoke: Smoke, tmp_p
     daemon = "import os, time\nif os.fork() == 0:\n    open('pid', 'w').write(str(os.getpid()))\n    time.sleep(600)\n"
     wait = "import os, time\nwhile not (os.path.exists('pid') and open('pid').read()): time.sleep(0.01)\n"
     assert smoke({"shop": daemon + wait})["outcome"] == "imported"
-    assert not is_alive(int((tmp_path / "pid").read_text()))
+    assert has_ended(int((tmp_path / "pid").read_text()))
 
 
 def test_an_import_that_hangs_is_ended_and_the_log_says_where(smoke: Smoke, tmp_path: Path) -> None:
