@@ -122,6 +122,17 @@ def test_an_index_of_another_format_or_none_is_made_anew(shop: Shop) -> None:
     assert (shop.index_root / LIST).read_bytes() == wanted
 
 
+def test_an_index_whose_words_were_split_in_the_old_way_is_made_anew(shop: Shop) -> None:
+    shop.project("dashy", checked_at="2026-01-01", summary="Sensor\N{EN DASH}driver")
+    publish(shop)
+    files = [path for path in (shop.index_root / "search/words").iterdir() if path.suffix == ".txt"]
+    assert [path.read_text() for path in files] == ["driver dashy\tu\nsensor dashy\tu\n"]
+    files[0].write_text("sensordriver dashy\tu\n")
+    (shop.index_root / LIST).write_bytes((shop.index_root / LIST).read_bytes().replace(b'"version":2', b'"version":1'))
+    publish(shop)
+    assert files[0].read_text() == "driver dashy\tu\nsensor dashy\tu\n"
+
+
 def test_more_projects_than_are_worth_noting_are_noted_as_everything(tmp_path: Path) -> None:
     storage = DirectoryStorage(tmp_path)
     note_due(storage, range(MOST_DUE))
@@ -153,6 +164,14 @@ def test_a_hostile_summary_stays_one_line_and_is_found_by_its_words_alone(shop: 
         ("rpi-gpio", False, "", {"gpio"}, {"rpi", "pio"}),
         ("x", True, "Zugriff über den Bus the of", {"zugriff", "uber", "den", "bus"}, {"the", "of", "x"}),
         ("x", True, "日本語 only", {"only"}, set()),
+        (
+            "x",
+            True,
+            "Fast\N{EM DASH}simple; it\N{RIGHT SINGLE QUOTATION MARK}s",
+            {"fast", "simple"},
+            {"fastsimple", "its"},
+        ),
+        ("x", True, "Fan of a Pi 5, kernels 5.4+", {"fan", "pi", "kernels"}, {"5", "4", "54"}),
     ],
 )
 def test_a_project_is_found_by(name: str, has_page: bool, summary: str, found_by: set[str], not_by: set[str]) -> None:

@@ -22,6 +22,9 @@ SUMMARY_LENGTH = 160
 WORDS = 24
 """Words of a summary that are found."""
 
+SHORTEST = 2
+"""Letters: a shorter word of a summary finds nothing, and the browser does not ask for it beside longer ones."""
+
 SHORTEST_INSIDE = 3
 """Letters that are looked for inside of a part of a name."""
 
@@ -34,6 +37,9 @@ _COMMON = (
 )
 COMMON = tuple(_COMMON.split())
 """Words of nearly every summary, which find nothing."""
+
+_ACCENTS = re.compile("[\u0300-\u036f]")
+_WORD = re.compile("[a-z0-9]+")
 
 
 class State(StrEnum):
@@ -91,8 +97,14 @@ def words_of(entry: Entry) -> set[str]:
         for part in parts:
             if len(part) <= LONGEST:
                 words.update(part[start:] for start in range(1, len(part) - SHORTEST_INSIDE + 1))
-    plain = unicodedata.normalize("NFKD", entry.summary).encode("ascii", "ignore").decode().lower()
-    found = [word for word in re.findall("[a-z0-9]{2,}", plain) if len(word) <= LONGEST and word not in COMMON]
+    summary = split_words(entry.summary)
+    found = [word for word in summary if SHORTEST <= len(word) <= LONGEST and word not in COMMON]
     words.update(dict.fromkeys(found[:WORDS]))
     words.discard(parts[0])
     return words
+
+
+def split_words(text: str) -> list[str]:
+    """All words of [a-z0-9] in a text, small and without accents: what `wordsOf` in `static/words.js` makes of the same."""
+    plain = _ACCENTS.sub("", unicodedata.normalize("NFKD", text)).lower()
+    return _WORD.findall(plain)

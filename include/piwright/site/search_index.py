@@ -35,8 +35,8 @@ from piwright.site.search_shards import (
     size_of,
 )
 
-VERSION = 1
-"""Of the format: another one is written anew."""
+VERSION = 2
+"""Of the format and of what counts as a word: an index of another version is written anew."""
 
 NAMES, WORDS = "names", "words"
 LIST = "search/json"

@@ -3,6 +3,7 @@
 //   const index = new Index(new URL("search/", root));
 //   await index.find("numpy");                    // {name, letter, summary}, or null
 //   await index.begin("names", "nump", 6);        // {lines: [["numpy", "B", "..."]], complete: true}
+//   await index.some(["numpy", "scipy"], 12);     // [{name, letter, summary}, ...]
 
 const FAMILIES = ["names", "words"];
 
@@ -44,6 +45,18 @@ export class Index {
   async find(name) {
     const { lines } = await this.begin("names", `${name} `, 1);
     return lines.length ? asProject(lines[0]) : null;
+  }
+
+  // What the index says of some projects, as far as at most `most` files say it: the first names come first.
+  async some(names, most) {
+    const ranges = (await this.list()).names;
+    const labels = new Set();
+    const chosen = names.filter((name) => {
+      const label = ranges.find((range) => mayBegin(range, `${name} `))?.label;
+      if (labels.size < most) labels.add(label);
+      return labels.has(label);
+    });
+    return (await Promise.all(chosen.map((name) => this.find(name)))).filter(Boolean);
   }
 
   async file(family, label) {

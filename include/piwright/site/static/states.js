@@ -15,10 +15,14 @@ export function stateOf(project) {
   return STATES[project.letter.toLowerCase()] ?? STATES.n;
 }
 
+// A capital says that the project has a page here.
+export function hasPage(project) {
+  return project.letter !== project.letter.toLowerCase();
+}
+
 // The project's page; for one that has none, its page in the index, which leads upstream.
 export function addressOf(project, root) {
-  const hasPage = project.letter !== project.letter.toLowerCase();
-  return new URL(`${hasPage ? "project" : "simple"}/${project.name}/`, root).href;
+  return new URL(`${hasPage(project) ? "project" : "simple"}/${project.name}/`, root).href;
 }
 
 // <span class="mark is-built">wheel here</span>
