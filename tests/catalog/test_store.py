@@ -148,11 +148,31 @@ def test_a_file_that_vanished_is_deleted_and_a_release_that_vanished_is_marked(c
     assert not releases(connection)["2.0"].gone
 
 
-def test_a_release_without_files_stays_while_upstream_lists_it(connection: Connection) -> None:
+def test_a_release_whose_files_were_deleted_is_gone_with_its_yank_and_returns_with_files(
+    connection: Connection,
+) -> None:
+    versions = ["1.0", "2.0", "3.0"]
+    put(connection, SDIST, entry("a-2.0.tar.gz", yanked="malware"), versions=versions)
+    stored = put(connection, SDIST, versions=versions)
+    assert (stored.gone_releases, stored.vanished_files, stored.unyanked, stored.changed) == (1, 1, 0, True)
+    assert {version: row.gone for version, row in releases(connection).items()} == {
+        "1.0": False,
+        "2.0": True,
+        "3.0": False,  # never had any
+    }
+    assert releases(connection)["2.0"].yanked_reason == "malware"
+    assert not put(connection, SDIST, versions=versions).changed
+    again = put(connection, SDIST, entry("a-2.0.tar.gz"), versions=versions)
+    assert (again.returned_releases, again.unyanked) == (1, 1)
+
+
+def test_a_release_whose_file_cannot_be_read_keeps_its_row(connection: Connection) -> None:
     put(connection, SDIST, entry("a-2.0.tar.gz"), versions=["1.0", "2.0"])
-    put(connection, SDIST, versions=["1.0", "2.0"])
-    assert not releases(connection)["2.0"].gone
-    assert set(files(connection)) == {"a-1.0.tar.gz"}
+    bad = entry("a-2.0.tar.gz", hashes={"sha256": "?"}, yanked="bad")
+    stored = put(connection, SDIST, bad, versions=["1.0", "2.0"])
+    assert (stored.gone_releases, stored.vanished_files, stored.yanked) == (0, 1, 1)
+    assert (releases(connection)["2.0"].gone, releases(connection)["2.0"].yanked_reason) == (False, "bad")
+    assert project(connection).etag is None
 
 
 def test_a_project_that_is_gone_keeps_its_releases_as_gone_and_may_come_back(connection: Connection) -> None:

@@ -103,6 +103,27 @@ def test_a_malformed_page_leaves_what_was_stored_and_heals(connection: Connectio
     assert reasons(connection)["alpha"] is None
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"strange": "\ud800"},
+        {"project_status": {"status": "Quarantined", "reason": 5}},
+        {"project_status": "quarantined"},
+        {"versions": [1.0]},
+        {"meta": {"api-version": "1.4", "_last-serial": 1.5}},
+        {"files": [entry("alpha-2004d.tar.gz")]},
+    ],
+)
+def test_no_odd_value_hides_that_a_project_was_quarantined(
+    connection: Connection, upstream: LoopbackUpstream, odd: dict[str, Any]
+) -> None:
+    sync(connection, upstream, "alpha\n")
+    upstream.set_details("alpha", **{"project_status": {"status": "quarantined"}, **odd})
+    assert sync(connection, upstream, "alpha\n").vanished_files == 1
+    assert "quarantine" in str(reasons(connection)["alpha"])
+    assert len(fetch_all(connection, "SELECT FROM release WHERE gone_at IS NOT NULL")) == 1
+
+
 def test_a_project_that_went_away_is_gone_and_comes_back_whole(
     connection: Connection, upstream: LoopbackUpstream
 ) -> None:

@@ -6,19 +6,20 @@
 Pure: rows in, rows out.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from packaging.version import Version
 
-from piwright.catalog.page import ProjectPage, UpstreamFile
+from piwright.catalog.page import ProjectPage, UnreadFile, UpstreamFile
+from piwright.catalog.yank import taken_back, yank_of
 
 
 @dataclass(frozen=True, slots=True)
 class ReleaseRow:
-    """A release as the database has it; `version` is canonical."""
+    """A release as the database has it; `version` is canonical, `yanked` says whether our wheels of it are."""
 
     version: str
     original_version: str
@@ -95,24 +96,34 @@ class Changes:
 
 
 def compare(
-    known_releases: Iterable[KnownRelease], known_files: Iterable[KnownFile], page: ProjectPage | None
+    known_releases: Iterable[KnownRelease], known_files: Collection[KnownFile], page: ProjectPage | None
 ) -> Changes:
     """What makes the stored rows of a project equal to its page; None is a project that upstream does not have.
 
-    A release in quarantine or without page is gone and its files vanish; its row, and what was built of it, stays.
+    A release in quarantine or without page is gone and its files vanish; its row, and what was built of it, stays. One
+    whose files were deleted is gone too, though upstream goes on listing it, and comes back with a file.
     """
-    offered = page is not None and page.status != "quarantined"
-    versions = page.versions if page is not None and offered else {}
-    files = page.files if page is not None and offered else ()
+    offered = None if page is None or page.status == "quarantined" else page
+    files = offered.files if offered else ()
     # By value: a release stored as 1.0 stays that row when upstream respells it 1.0.0.
     known = {Version(each.row.version): each for each in known_releases}
-    changes = Changes()
-    by_release: dict[Version, list[UpstreamFile]] = {}
-    for file in files:
+    yanked_before: dict[str, dict[str, bool]] = {}
+    for stored in known_files:
+        yanked_before.setdefault(stored.version, {})[stored.row.filename] = stored.row.yanked
+    by_release: dict[Version, list[UpstreamFile | UnreadFile]] = {}
+    entries: list[UpstreamFile | UnreadFile] = [*files, *(offered.unread if offered else ())]
+    for file in entries:
         by_release.setdefault(file.version, []).append(file)
-    for version, original in versions.items():
+    changes = Changes()
+    there = set()
+    for version, original in offered.versions.items() if offered else ():
         old = known.get(version)
-        row = _release_row(old.row if old else None, version, original, by_release.get(version, []))
+        before = yanked_before.get(old.row.version, {}) if old else {}
+        its_files = by_release.get(version, [])
+        if old and not its_files and (old.gone or before or old.row.uploaded_at):
+            continue  # its files were deleted; one that never had any is there, as upstream says
+        there.add(version)
+        row = _release_row(old.row if old else None, version, original, its_files, before)
         if old is None:
             changes.new_releases.append(row)
         elif old.row != row or old.gone:
@@ -121,7 +132,9 @@ def compare(
         changes.yanked += row.yanked and not (old and old.row.yanked)
         changes.unyanked += bool(old and old.row.yanked and not row.yanked)
     changes.gone_releases.extend(
-        old.release_id for version, old in known.items() if version not in versions and not old.gone
+        old.release_id
+        for version, old in known.items()
+        if version not in there and not old.gone and not (offered and offered.may_have_files_of(version))
     )
     spelling = {version: old.row.version for version, old in known.items()}
     wanted = {(spelling.get(file.version, str(file.version)), file.filename): _file_row(file) for file in files}
@@ -141,17 +154,24 @@ def _compare_files(
     changes.vanished_files.extend(old.upstream_file_id for key, old in known.items() if key not in wanted)
 
 
-def _release_row(old: ReleaseRow | None, version: Version, original: str, files: list[UpstreamFile]) -> ReleaseRow:
-    dated = sorted(file.uploaded_at for file in files if file.uploaded_at is not None)
-    yanked = bool(files) and all(file.yanked for file in files)
-    reasons = (file.yanked_reason for file in files if file.yanked_reason)
+def _release_row(
+    old: ReleaseRow | None,
+    version: Version,
+    original: str,
+    files: Sequence[UpstreamFile | UnreadFile],
+    before: Mapping[str, bool],
+) -> ReleaseRow:
+    dated = sorted(file.uploaded_at for file in files if isinstance(file, UpstreamFile) and file.uploaded_at)
+    yanked, reason = yank_of(files)
+    if old and old.yanked and not yanked and not taken_back(files, before):
+        yanked, reason = True, old.yanked_reason
     return ReleaseRow(
         version=old.version if old else str(version),
         original_version=original,
-        # A release that lost its files was still uploaded when it was.
+        # A release whose files cannot be read now was still uploaded when it was.
         uploaded_at=dated[0] if dated else old.uploaded_at if old else None,
         yanked=yanked,
-        yanked_reason=next(reasons, None) if yanked else None,
+        yanked_reason=reason,
     )
 
 

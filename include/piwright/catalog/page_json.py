@@ -1,18 +1,24 @@
 """The wire format of a project's simple JSON page, and errors that say where it was broken.
 
+    head, body = decode_head(body)    # what decides about the rest
     raw = decode_page(body)           # RawPage; its files are still JSON
     decode_file(raw.files[0], "files[0]")
 
-Field names and their history: https://packaging.python.org/specifications/simple-repository-api/
+Values that nobody has to send stay JSON until they are looked at one by one, so that an odd one costs itself and not the
+page. Field names and their history: https://packaging.python.org/specifications/simple-repository-api/
 """
 
 import re
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import msgspec
 
+from piwright.catalog.page_mend import mend
+
 Decoded = TypeVar("Decoded")
 _MISSING = "<missing>"
+_NULL = msgspec.Raw(b"null")
 
 
 class PageError(ValueError):
@@ -28,44 +34,57 @@ class PageError(ValueError):
         self.field, self.value, self.expected = field, value, expected
 
 
+class NotJsonError(PageError):
+    """What cannot even be read as JSON."""
+
+
+class NamelessError(PageError):
+    """An entry of `files` that does not say which file it is."""
+
+
 class Meta(msgspec.Struct):
     """`meta`: the API version, and the serial of the index's last change to the project."""
 
     api_version: str = msgspec.field(name="api-version")
-    last_serial: int | str | None = msgspec.field(name="_last-serial", default=None)
+    last_serial: msgspec.Raw = msgspec.field(name="_last-serial", default=_NULL)
 
 
 class Head(msgspec.Struct):
-    """What has to be understood before the rest is looked at: another major version may mean anything by it."""
+    """What has to be understood before the rest is looked at.
+
+    Another major version may mean anything by the rest, and in quarantine (`project-status`, since API 1.4) nothing of it
+    counts.
+    """
 
     meta: Meta
+    project_status: msgspec.Raw = msgspec.field(name="project-status", default=_NULL)
 
 
-class RawStatus(msgspec.Struct):
-    """`project-status`, since API 1.4."""
-
-    status: str = "active"
-    reason: str | None = None
-
-
-class RawPage(msgspec.Struct):
-    """A page whose files are not looked into yet, so that one bad file does not spoil it. `versions` since API 1.1."""
+class Named(msgspec.Struct):
+    """The page of `name`, whatever is on it."""
 
     name: str
+
+
+class RawPage(Named):
+    """A page whose files are not looked into yet, so that one bad file does not spoil it. `versions` since API 1.1."""
+
     files: list[msgspec.Raw]
-    versions: list[str] | None = None
-    project_status: RawStatus | None = msgspec.field(name="project-status", default=None)
+    versions: msgspec.Raw = _NULL
 
 
 Metadata = bool | dict[str, str] | None
 
 
 class RawFile(msgspec.Struct):
-    """An entry of `files`. Mirrors send null for what they do not know, so every optional field may be null."""
+    """An entry of `files`. Mirrors send null for what they do not know, so every optional field may be null.
+
+    `url` and `hashes` have to be there too, which is for the reader to say: without them we still know the file's name.
+    """
 
     filename: str
-    url: str
-    hashes: dict[str, str]
+    url: str | None = None
+    hashes: dict[str, str] | None = None
     size: int | None = None
     upload_time: str | None = msgspec.field(name="upload-time", default=None)
     requires_python: str | None = msgspec.field(name="requires-python", default=None)
@@ -77,14 +96,37 @@ class RawFile(msgspec.Struct):
     provenance: str | None = None
 
 
+_ABSENT = msgspec.Raw(b"")
+_FIELDS = msgspec.structs.fields(RawFile)
+_LooseFile = msgspec.defstruct(
+    "_LooseFile",
+    [(each.name, msgspec.Raw, msgspec.field(name=each.encode_name, default=_ABSENT)) for each in _FIELDS],
+)
+
 _head = msgspec.json.Decoder(Head)
+_named = msgspec.json.Decoder(Named)
 _page = msgspec.json.Decoder(RawPage)
 _file = msgspec.json.Decoder(RawFile)
+_loose_file = msgspec.json.Decoder(_LooseFile)
+_values = {each.name: msgspec.json.Decoder(each.type) for each in _FIELDS}
+_anything = msgspec.json.Decoder(Any)
+_NOTHING_ODD: Mapping[str, PageError] = {}
 
 
-def decode_meta(body: bytes) -> Meta:
-    """The `meta` of a page, whatever else is in it. Raises `PageError`."""
-    return _decode(_head, body).meta
+def decode_head(body: bytes) -> tuple[Head, bytes]:
+    """What decides about a page, and its body: as it came, or mended if only its texts were broken. Raises `PageError`."""
+    try:
+        return _decode(_head, body), body
+    except NotJsonError:
+        mended = mend(body)
+        if mended == body:
+            raise
+        return _decode(_head, mended), mended
+
+
+def decode_name(body: bytes) -> str:
+    """Whose page it is, whatever else is in it. Raises `PageError`."""
+    return _decode(_named, body).name
 
 
 def decode_page(body: bytes) -> RawPage:
@@ -92,9 +134,45 @@ def decode_page(body: bytes) -> RawPage:
     return _decode(_page, body)
 
 
-def decode_file(entry: msgspec.Raw, field: str) -> RawFile:
-    """One entry of `files`; `field` is its path, for the error. Raises `PageError`."""
-    return _decode(_file, bytes(entry), field)
+def decode_value(raw: msgspec.Raw, field: str) -> Any:
+    """A value that may be anything; `field` is its path, for the error. Raises `PageError`."""
+    return _decode(_anything, mend(bytes(raw)), field)
+
+
+def decode_file(entry: msgspec.Raw, field: str) -> tuple[RawFile, Mapping[str, PageError]]:
+    """One entry of `files`, and what is wrong with fields of it, which are as if they were not there.
+
+    A `yanked` that is neither a truth nor a text is taken for whether there is anything in it. Raises `NamelessError`;
+    `field` is the path of the entry, for that.
+    """
+    try:
+        return _file.decode(entry), _NOTHING_ODD
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _decode_loosely(mend(bytes(entry)), field)
+
+
+def _decode_loosely(entry: bytes, field: str) -> tuple[RawFile, Mapping[str, PageError]]:
+    try:
+        loose = _decode(_loose_file, entry, field)
+    except PageError as error:
+        raise NamelessError(error.field, error.value, error.expected) from error
+    values: dict[str, Any] = {}
+    odd: dict[str, PageError] = {}
+    for each in _FIELDS:
+        raw = bytes(getattr(loose, each.name))
+        if not raw:
+            continue
+        try:
+            values[each.name] = _decode(_values[each.name], raw, each.encode_name)
+        except PageError as error:
+            odd[each.name] = error
+            if each.name == "yanked":
+                # Nobody writes a number here who does not mean it; 1e999 is one that we cannot read.
+                values["yanked"] = bool(error.value)
+    if "filename" not in values:
+        wrong = odd.get("filename") or PageError("filename", _MISSING, "to be there")
+        raise NamelessError(f"{field}.filename", wrong.value, wrong.expected)
+    return RawFile(**values), odd
 
 
 def _decode(decoder: msgspec.json.Decoder[Decoded], body: bytes, inside: str = "") -> Decoded:
@@ -103,7 +181,7 @@ def _decode(decoder: msgspec.json.Decoder[Decoded], body: bytes, inside: str = "
     except msgspec.ValidationError as error:
         raise _explained(body, str(error), inside) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise PageError(inside or "the page", f"<{len(body)} bytes>", f"JSON ({error})") from error
+        raise NotJsonError(inside or "the page", f"<{len(body)} bytes>", f"JSON ({error})") from error
 
 
 def _explained(body: bytes, message: str, inside: str) -> PageError:
@@ -112,7 +190,7 @@ def _explained(body: bytes, message: str, inside: str) -> PageError:
     path = path.removesuffix("`")
     try:
         value: Any = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         value = "<not even JSON>"  # msgspec stops at the first thing that is wrong, and more can be wrong behind it
     for key, index in re.findall(r"\.([^.\[]+)|\[([^\]]+)\]", path):
         if key and isinstance(value, dict):
@@ -122,4 +200,6 @@ def _explained(body: bytes, message: str, inside: str) -> PageError:
     missing = re.search(r"missing required field `(.+)`", text)
     if missing:
         return PageError(f"{inside}{path}.{missing[1]}".lstrip("."), _MISSING, "to be there")
-    return PageError((inside + path).lstrip(".") or "the page", value, text.removeprefix("Expected ").replace("`", ""))
+    wanted, expected = text.replace("`", ""), "Expected "
+    wanted = wanted.removeprefix(expected) if wanted.startswith(expected) else f"another value ({wanted})"
+    return PageError((inside + path).lstrip(".") or "the page", value, wanted)

@@ -1,4 +1,4 @@
-"""The single values of a page, each checked on its own: addresses, hashes, times, numbers, texts.
+"""The single values of a page, each checked on its own: hashes, times, numbers, texts, names.
 
 Each function takes what the page says and the path of the field, and gives the value or raises `PageError`.
 """
@@ -7,7 +7,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from urllib.parse import urldefrag, urljoin, urlsplit
+from typing import Any
 
 from piwright.catalog.page_json import PageError
 
@@ -18,8 +18,15 @@ _LENGTHS = {
     if hashlib.new(name, usedforsecurity=False).digest_size
 }
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,6})?\d*(Z|[+-]\d\d:?\d\d)?", re.ASCII)
+_YEARS = range(1990, 2200)
+"""Years in which a file may have been uploaded. Installers count time in ways that end in others, and refuse the page."""
 _LARGEST = 2**63 - 1
 """What PostgreSQL's bigint holds."""
+# As the standard has it, and in ASCII: to a pattern that ignores case, and to `canonicalize_name`, a Kelvin sign is a k.
+_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
+_LINE_END = re.compile(r"\r\n?")
+# Control characters but for tab and newline, which HTML and JSON can both say; and halves of characters.
+_UNSAYABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def read_api_version(text: str) -> int:
@@ -32,25 +39,10 @@ def read_api_version(text: str) -> int:
     return int(version[2])
 
 
-def read_address(text: str, field: str, base: str) -> str:
-    """The absolute address of a file, without a fragment, whose hashes would contradict those of the page."""
-    expected = "an http or https address without user name"
-    if not text or any(character <= " " or character == "\x7f" for character in text):
-        raise PageError(field, text, expected)
-    try:
-        address = urldefrag(urljoin(base, text)).url
-        parts = urlsplit(address)
-        usable = parts.scheme in ("http", "https") and parts.hostname and parts.username is None
-        _ = parts.port  # raises for a port that is no number
-    except ValueError as error:
-        raise PageError(field, text, expected) from error
-    if not usable:
-        raise PageError(field, text, expected)
-    return address
-
-
-def read_hashes(said: Mapping[str, str], field: str) -> dict[str, str]:
+def read_hashes(said: Mapping[str, str] | None, field: str) -> dict[str, str]:
     """Digests of the algorithms that hashlib always has; others are passed over, as no client could check them."""
+    if said is None:
+        raise PageError(field, "<missing>", "to be there")
     hashes: dict[str, str] = {}
     for name, digest in said.items():
         length = _LENGTHS.get(name.lower())
@@ -70,7 +62,7 @@ def read_size(size: int | None, field: str) -> int | None:
 
 
 def read_moment(text: str | None, field: str) -> datetime | None:
-    """A time in UTC. An empty one is none (mirrors send that); one without zone is UTC, the only zone allowed."""
+    """A time of upload in UTC. An empty one is none (mirrors send that); one without zone is UTC, the only zone allowed."""
     if not text:
         return None
     try:
@@ -78,18 +70,32 @@ def read_moment(text: str | None, field: str) -> datetime | None:
         if match is None:
             raise ValueError("not a time")
         moment = datetime.fromisoformat(text)
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise PageError(field, text, "a time such as 2026-01-31T12:00:00.000000Z") from error
+    if moment.year not in _YEARS:
+        raise PageError(field, text, f"a time between {_YEARS.start} and {_YEARS.stop}")
+    return moment
 
 
-def read_serial(said: int | str) -> int | None:
+def read_serial(said: Any) -> int | None:
     """The serial of the page; some mirrors send it as text, and one that is no number is none."""
     if isinstance(said, str) and re.fullmatch(r"[0-9]{1,19}", said):
         said = int(said)
-    return said if isinstance(said, int) and 0 <= said <= _LARGEST else None
+    return said if type(said) is int and 0 <= said <= _LARGEST else None
+
+
+def read_name(text: str) -> str | None:
+    """A project's own spelling of its name; None for what no installer takes for a name."""
+    return text if _NAME.fullmatch(text) else None
 
 
 def read_text(text: str | None) -> str | None:
-    """A text for people; blank is None, and what PostgreSQL cannot keep (NUL) becomes the replacement character."""
-    return text.replace("\x00", "\ufffd") if text and text.strip() else None
+    """A text for people; blank is None.
+
+    What cannot be said in every format that we write, or not be kept (NUL, in PostgreSQL), becomes the replacement
+    character, and whatever ends a line a newline: who reads two formats is to read one text.
+    """
+    if not text or not text.strip():
+        return None
+    return text if text.isprintable() else _UNSAYABLE.sub("\ufffd", _LINE_END.sub("\n", text))
