@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import typer
 from lies import LIES
-from truthful_index import Content, Lie, served
+from truthful_index import Content, Lie, redirect, served
 from typer.testing import CliRunner, Result
 
 from piwright.commands.conformance import conformance
@@ -111,3 +111,27 @@ def test_the_documentation_has_every_check() -> None:
     text = (Path(__file__).parents[2] / "docs" / "conformance.md").read_text()
     for check in ALL_CHECKS:
         assert f"| `{check.id}` | {check.level.value} |" in text, f"docs/conformance.md lacks {check.id}"
+
+
+def test_no_index_is_said_to_a_program_in_the_report_it_expects() -> None:
+    with served() as url:
+        report = json.loads(run(url, "--json").stdout)
+        done = run(url.replace("/simple/", "/elsewhere/"), "--json")
+    assert done.exit_code == 1
+    said = json.loads(done.stdout)
+    assert said.keys() == report.keys()
+    assert report["error"] is None
+    assert said["error"].endswith("Give the address that pip is given as --index-url.")
+    assert said["error"] in done.stderr
+    assert (said["conforms"], said["checks"], said["projects"]) == (False, [], [])
+    assert set(said["counts"].values()) == {0}
+
+
+def test_a_project_without_an_answer_is_counted_in_the_table() -> None:
+    loop = Lie(reply=lambda ask, reply: redirect(ask.path) if ask.path == "/simple/other/" else reply)
+    with served(loop) as url:
+        done = run(url)
+        program = run(url, "--json")
+    assert done.exit_code == program.exit_code == 1
+    assert "Looked at 2 projects (1 more gave no answer) and" in done.stdout
+    assert json.loads(program.stdout)["unanswered"] == ["other"]

@@ -98,6 +98,72 @@ def test_a_root_that_cannot_be_had_is_named_in_time(respond: Answering, why: str
     assert time.monotonic() - started < 15
 
 
+async def reset(request: web.BaseRequest) -> web.StreamResponse:
+    assert request.transport
+    request.transport.abort()
+    return web.Response()
+
+
+async def not_packed(request: web.BaseRequest) -> web.StreamResponse:
+    return web.Response(body=b"no gzip", headers={"Content-Type": "text/html", "Content-Encoding": "gzip"})
+
+
+@pytest.mark.parametrize(
+    ("respond", "why"),
+    [
+        (endless, "sends more than 1,048,576 bytes"),
+        (dripping, "no whole answer within 0.5 seconds"),
+        (silent, "no whole answer within 0.5 seconds"),
+        (reset, "no answer"),
+        (in_circles, "is redirected more than 5 times"),
+        (bomb, "unpacks to more than 1,048,576 bytes"),
+        (not_packed, "the body is not gzip as its header says"),
+        (cut_off, "is cut off"),
+        (headers_without_end, "no answer"),
+    ],
+    ids=lambda each: getattr(each, "__name__", ""),
+)
+def test_a_project_whose_page_cannot_be_had_is_named_and_the_others_are_judged(respond: Answering, why: str) -> None:
+    report = looked_at(only_for("/simple/other/", respond), replace(SMALL, timeout=0.5))
+    outcomes = {each.check.id: each for each in report.outcomes}
+    readable = outcomes["page-readable"]
+    assert readable.verdict is Verdict.ERROR
+    assert readable.looked == 3  # the root and two projects were readable
+    [evidence] = readable.evidence
+    assert evidence.url.endswith("/simple/other/")
+    assert why in evidence.found
+    assert (report.unanswered, sorted(report.projects)) == (("other",), ["closed", "spi-dev"])
+    assert not report.conforms
+    assert not report.of(Verdict.FAIL)
+    assert [each.check.id for each in report.of(Verdict.ERROR)] == ["page-readable"]
+
+
+def test_when_the_time_is_over_no_more_projects_are_named() -> None:
+    many = TruthfulIndex(Lie(content=lambda content: content.names.extend(f"other-{n}" for n in range(20))))
+
+    async def respond(request: web.BaseRequest) -> web.StreamResponse:
+        return await (many.respond if request.path == "/simple/" else silent)(request)
+
+    report = looked_at(respond, Bounds(timeout=0.6, within=1))
+    [readable] = [each for each in report.outcomes if each.check.id == "page-readable"]
+    assert readable.verdict is Verdict.ERROR
+    assert "seconds for all requests are over" in readable.evidence[-1].found
+    assert 2 <= len(report.unanswered) <= 4
+    assert not report.conforms
+
+
+def test_the_one_project_asked_for_is_all_there_is() -> None:
+    with (
+        serving(only_for("/simple/other/", reset)) as base,
+        pytest.raises(NotAnIndex, match="/simple/other/ no answer") as nothing,
+    ):
+        asyncio.run(check_index(f"{base}/simple/", names=["other"], bounds=SMALL))
+    assert nothing.value.report.error == str(nothing.value)
+    with serving(only_for("/simple/other/", reset)) as base:
+        report = asyncio.run(check_index(f"{base}/simple/", names=["other", "spi-dev"], bounds=SMALL))
+    assert (report.projects, report.unanswered) == (("spi-dev",), ("other",))
+
+
 @pytest.mark.parametrize("respond", [endless, silent, in_circles, cut_off], ids=lambda each: each.__name__)
 def test_files_that_cannot_be_had_leave_their_checks_unknown_and_the_others_known(respond: Answering) -> None:
     bounds = Bounds(timeout=0.3, within=20, root_bytes=1 << 20, page_bytes=1 << 20, file_bytes=1 << 20)

@@ -63,6 +63,8 @@ def conformance(
             )
         except NotAnIndex as error:
             bar.stop()
+            if as_json:
+                print_json(error.report.to_json())
             fail(str(error))
     if as_json:
         print_json(report.to_json())
@@ -110,10 +112,11 @@ def _summary(report: Report) -> str:
     required = len(report.of(Verdict.FAIL, Verdict.ERROR, level=Level.REQUIRED))
     recommended = len(report.of(Verdict.FAIL, Verdict.ERROR, level=Level.RECOMMENDED))
     elsewhere = f" ({len(report.elsewhere)} more are redirected elsewhere)" if report.elsewhere else ""
+    unanswered = f" ({len(report.unanswered)} more gave no answer)" if report.unanswered else ""
     conforms = "conforms" if report.conforms else "does not conform"
     return (
         f"{shown_url(report.url)} {conforms}. Failed: {required} required, {recommended} recommended"
         f" of {len(report.outcomes)} checks.\n"
-        f"Looked at {len(report.projects)} projects{elsewhere} and {report.files} files:"
+        f"Looked at {len(report.projects)} projects{elsewhere}{unanswered} and {report.files} files:"
         f" {report.requests} requests, {report.received:,} bytes, {report.seconds:.1f} s."
     )

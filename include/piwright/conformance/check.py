@@ -61,6 +61,11 @@ def judge(holds: bool, url: str, found: str) -> Seen:
     return good(url) if holds else bad(url, found)
 
 
+def unknown(url: str, why: str) -> Seen:
+    """Nobody knows: the index did not answer."""
+    return Seen(Verdict.ERROR, url, why)
+
+
 def nothing(reason: str) -> Seen:
     """There is nothing to look at, and why."""
     return Seen(Verdict.NOT_APPLICABLE, "", reason)

@@ -4,7 +4,7 @@ import re
 from html import unescape
 from typing import Any
 
-from piwright.conformance.check import RECOMMENDED, REQUIRED, Group, Seeing, bad, good, judge, nothing
+from piwright.conformance.check import RECOMMENDED, REQUIRED, Group, Seeing, bad, good, judge, nothing, unknown
 from piwright.conformance.fetched import is_algorithm
 from piwright.conformance.index import Index
 from piwright.conformance.pages import api_version, last_component
@@ -32,6 +32,8 @@ async def page_readable(index: Index) -> Seeing:
         else:
             answer = page.html_answer
             yield bad(page.url, f"status {answer.status}, content type {answer.media_type!r}")
+    for project in index.unanswered:
+        yield unknown(project.url, project.why)
 
 
 @CHECKS.check(

@@ -26,7 +26,7 @@ from piwright.conformance.pages import (
     read_html,
     read_json,
 )
-from piwright.conformance.web import Answer, NoAnswer, Web, origin
+from piwright.conformance.web import Answer, NoAnswer, OutOfTime, Web, origin
 
 ASK_HTML = f"{HTML_TYPE}, {OLD_HTML_TYPE};q=0.9"
 ASK_JSON = JSON_TYPE
@@ -74,10 +74,19 @@ class Sampled:
     file: Listed
 
 
+@dataclass(frozen=True)
+class Unanswered:
+    """A project whose page did not come, or not so that it could be read; `why` is a sentence."""
+
+    name: str
+    url: str
+    why: str
+
+
 @dataclass
 class Index:
     """What the checks look at; `url` ends in a slash, `elsewhere` names projects that another server answers for,
-    `not_found` has (name, status) of those that have no page."""
+    `not_found` has (name, status) of those that have no page, `unanswered` those of which that is not known."""
 
     web: Web
     url: str
@@ -86,6 +95,7 @@ class Index:
     elsewhere: tuple[str, ...]
     sampled: tuple[Sampled, ...]
     not_found: tuple[tuple[str, int], ...] = ()
+    unanswered: tuple[Unanswered, ...] = ()
     _fetched: dict[str, Fetched | NoAnswer] = field(default_factory=dict)
 
     def project_url(self, name: str) -> str:
@@ -158,16 +168,29 @@ async def read_page(web: Web, url: str, limit: int) -> Page:
 
 
 async def open_index(web: Web, url: str, names: Sequence[str], sample: int) -> Index:
-    """Read root and sample; `names` are looked at instead of a sample. Raises `NoAnswer` when the root does not come."""
+    """Read root and sample; `names` are looked at instead of a sample.
+
+    Raises `NoAnswer` when the root does not come, or the one project that is asked for.
+    """
     root = await read_page(web, url, web.bounds.root_bytes)
     wanted = [str(canonicalize_name(name)) for name in names] or _shuffled(project_names(root))
     projects: list[Project] = []
     elsewhere: list[str] = []
     not_found: list[tuple[str, int]] = []
+    unanswered: list[Unanswered] = []
     for name in wanted if names else wanted[: sample * _TRIES_FOR_EACH]:
-        if not names and len(projects) == sample:
+        if not names and len(projects) + len(unanswered) == sample:
             break
-        page = await read_page(web, f"{url}{name}/", web.bounds.page_bytes)
+        page_url = f"{url}{name}/"
+        try:
+            page = await read_page(web, page_url, web.bounds.page_bytes)
+        except NoAnswer as error:
+            if len(names) == 1:
+                raise
+            unanswered.append(Unanswered(name, page_url, error.why))
+            if isinstance(error, OutOfTime):
+                break  # so it is for all the others
+            continue
         if page.found:
             projects.append(Project(**vars(page), name=name))
         elif page.html_answer.location:
@@ -175,7 +198,9 @@ async def open_index(web: Web, url: str, names: Sequence[str], sample: int) -> I
         else:
             not_found.append((name, page.html_answer.status))
     sampled = choose_files(url, projects)
-    return Index(web, url, root, tuple(projects), tuple(elsewhere), sampled, tuple(not_found))
+    return Index(
+        web, url, root, tuple(projects), tuple(elsewhere), sampled, tuple(not_found), unanswered=tuple(unanswered)
+    )
 
 
 def project_names(root: Page) -> list[str]:

@@ -85,16 +85,21 @@ def conclude(check: Check, seen: Iterable[Seen]) -> Outcome:
 
 @dataclass(frozen=True)
 class Report:
-    """All outcomes for the index at `url`. `projects` were looked at, `elsewhere` are redirected to another server."""
+    """All outcomes for the index at `url`; none if there is no index, and `error` says what there is instead.
+
+    `projects` were looked at, `elsewhere` are redirected to another server, the pages of `unanswered` did not come.
+    """
 
     url: str
-    projects: tuple[str, ...]
-    elsewhere: tuple[str, ...]
-    files: int
     requests: int
     received: int
     seconds: float
-    outcomes: tuple[Outcome, ...]
+    projects: tuple[str, ...] = ()
+    elsewhere: tuple[str, ...] = ()
+    unanswered: tuple[str, ...] = ()
+    files: int = 0
+    outcomes: tuple[Outcome, ...] = ()
+    error: str | None = None
 
     def of(self, *verdicts: Verdict, level: Level | None = None) -> list[Outcome]:
         """The outcomes with one of these verdicts, of a level or of any."""
@@ -105,7 +110,7 @@ class Report:
     @property
     def conforms(self) -> bool:
         """True if everything that the standards require was seen to hold or does not apply."""
-        return not self.of(Verdict.FAIL, Verdict.ERROR, level=Level.REQUIRED)
+        return self.error is None and not self.of(Verdict.FAIL, Verdict.ERROR, level=Level.REQUIRED)
 
     @property
     def counts(self) -> Mapping[str, int]:
@@ -118,9 +123,11 @@ class Report:
             "url": shown_url(self.url),
             "standard": STANDARD,
             "conforms": self.conforms,
+            "error": self.error,
             "counts": dict(self.counts),
             "projects": [printable(name) for name in self.projects],
             "redirected_elsewhere": [printable(name) for name in self.elsewhere],
+            "unanswered": [printable(name) for name in self.unanswered],
             "files": self.files,
             "requests": self.requests,
             "bytes": self.received,

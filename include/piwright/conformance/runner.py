@@ -2,12 +2,13 @@
 
     report = await check_index("http://127.0.0.1:8000/simple/", sample=10, progress=print)
 
-Every check runs, whatever the others found; one that the index leaves without an answer is an error of its own. Raises
-`NotAnIndex` when there is nothing to check at that address.
+Every check runs, whatever the others found; one that the index leaves without an answer is an error of its own, and so is
+a project whose page does not come. Raises `NotAnIndex` when there is nothing to check at that address.
 """
 
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from piwright.conformance import (
@@ -22,7 +23,7 @@ from piwright.conformance import (
     checks_pages,
     checks_ranges,
 )
-from piwright.conformance.check import Check, Seen, Verdict
+from piwright.conformance.check import Check, Seen, unknown
 from piwright.conformance.index import Index, open_index
 from piwright.conformance.report import Outcome, Report, conclude, printable, shown_url
 from piwright.conformance.web import Bounds, NoAnswer, open_web
@@ -48,7 +49,11 @@ Progress = Callable[[str, int, int], None]
 
 
 class NotAnIndex(Exception):
-    """There is no index to check; the message is a sentence for a person."""
+    """There is no index to check; the message is a sentence for a person, `report` says the same to a program."""
+
+    def __init__(self, report: Report) -> None:
+        super().__init__(report.error)
+        self.report = report
 
 
 def index_url(text: str) -> str:
@@ -77,26 +82,28 @@ async def check_index(
     started = time.monotonic()
     url = index_url(url)
     async with open_web(bounds or Bounds()) as web:
+
+        def tell(**found: Any) -> Report:
+            spent = time.monotonic() - started
+            return Report(url=url, requests=web.requests, received=web.received, seconds=spent, **found)
+
         progress("reading pages", 0, len(checks))
         try:
             index = await open_index(web, url, names, sample)
         except NoAnswer as error:
-            raise NotAnIndex(f"{shown_url(error.url)} {printable(error.why)}") from error
+            raise NotAnIndex(tell(error=f"{shown_url(error.url)} {printable(error.why)}")) from error
         if not index.root.found and not index.projects:
-            raise NotAnIndex(_what_is_there(index))
+            raise NotAnIndex(tell(error=_what_is_there(index)))
         outcomes = []
         for done, check in enumerate(checks):
             progress(check.id, done, len(checks))
             outcomes.append(await _run(check, index))
         progress("done", len(checks), len(checks))
-        return Report(
-            url=url,
+        return tell(
             projects=tuple(project.name for project in index.projects),
             elsewhere=index.elsewhere,
+            unanswered=tuple(each.name for each in index.unanswered),
             files=len(index.sampled),
-            requests=web.requests,
-            received=web.received,
-            seconds=time.monotonic() - started,
             outcomes=tuple(outcomes),
         )
 
@@ -120,5 +127,5 @@ async def _run(check: Check, index: Index) -> Outcome:
             if len(seen) >= _MOST_SEEN:
                 break
     except NoAnswer as error:
-        seen.append(Seen(Verdict.ERROR, error.url, error.why))
+        seen.append(unknown(error.url, error.why))
     return conclude(check, seen)
