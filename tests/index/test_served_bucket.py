@@ -2,13 +2,18 @@
 
 import gzip
 import hashlib
+import http.client
 import os
+import socket
 import time
 from collections.abc import Iterator
 
+import fsspec
 import pytest
 from s3_server import S3Server
 from serving import JSON, LOG, TARGET, UPSTREAM, IndexServer
+
+from piwright.index.bucket_parts import Replaced, read_part, version_of
 
 WHEEL = bytes(range(256)) * 30_000
 SHA256 = hashlib.sha256(WHEEL).hexdigest()
@@ -96,6 +101,61 @@ def test_a_new_page_is_seen_within_seconds(bucket_server: IndexServer, store: St
         assert after.body == before.body
         assert time.monotonic() < deadline
     assert after.headers["ETag"] != before.headers["ETag"]
+
+
+def test_a_large_page_that_was_replaced_is_whole_at_once(bucket_server: IndexServer, store: Store) -> None:
+    store.put(f"{TARGET}/simple/index.v1_json", LARGE_PAGE)
+    before = bucket_server.get(f"/{TARGET}/simple/", Accept=JSON)
+    for newer in (LARGE_PAGE + b"and more", LARGE_PAGE[:-8], LARGE_PAGE[::-1]):
+        store.put(f"{TARGET}/simple/index.v1_json", newer)
+        after = bucket_server.get(f"/{TARGET}/simple/", Accept=JSON)
+        assert (after.status, after.body) == (200, newer)
+        assert after.headers["ETag"] != before.headers["ETag"]
+        assert bucket_server.get(f"/{TARGET}/simple/", Accept=JSON, If_None_Match=before.headers["ETag"]).status == 200
+        assert bucket_server.get(f"/{TARGET}/simple/", Accept=JSON, If_None_Match=after.headers["ETag"]).status == 304
+
+
+@pytest.mark.parametrize("newer", [b"new" * 5_000_000, b"n" * 12_000_000, b"new" * 2_000_000])
+def test_a_large_page_that_is_replaced_while_it_is_read_breaks_off(
+    bucket_server: IndexServer, store: Store, newer: bytes
+) -> None:
+    older = b"older page, " * 1_000_000
+    store.put(f"{TARGET}/simple/index.v1_json", older)
+    connection = http.client.HTTPConnection("127.0.0.1", bucket_server.port, timeout=30)
+    connection.sock = socket.socket()
+    connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # so that the server cannot run ahead
+    connection.sock.connect(("127.0.0.1", bucket_server.port))
+    connection.request("GET", f"/{TARGET}/simple/", headers={"Accept": JSON})
+    response = connection.getresponse()
+    assert response.status == 200
+    first = response.read(100_000)
+    store.put(f"{TARGET}/simple/index.v1_json", newer)
+    with pytest.raises(http.client.IncompleteRead) as broken:
+        response.read()
+    assert older.startswith(first + broken.value.partial)
+    connection.close()
+
+
+def test_a_wheel_that_is_another_one_all_of_a_sudden_is_not_sent_as_the_old_one(
+    bucket_server: IndexServer, store: Store
+) -> None:
+    wheel = f"files/ab/{'c' * 62}/big-1.0-py3-none-any.whl"
+    store.put(wheel, WHEEL)
+    assert bucket_server.get(f"/{wheel}").body == WHEEL
+    store.put(wheel, WHEEL[::-1])
+    refused = bucket_server.get(f"/{wheel}")
+    assert (refused.status, refused.headers["Cache-Control"]) == (503, "no-store")
+    assert bucket_server.get(f"/{wheel}").body == WHEEL[::-1]
+
+
+def test_parts_from_a_store_without_conditions_are_of_one_version_too() -> None:
+    memory = fsspec.filesystem("memory")
+    memory.pipe_file("/bucket/page", b"older")
+    version = version_of(memory.info("/bucket/page"))
+    assert read_part(memory, "/bucket/page", range(1, 4), version) == b"lde"
+    memory.pipe_file("/bucket/page", b"newer")
+    with pytest.raises(Replaced, match="/bucket/page was replaced while it was read"):
+        read_part(memory, "/bucket/page", range(1, 4), version)
 
 
 def test_a_store_that_is_down_is_not_noticed_by_those_who_read_what_is_known() -> None:

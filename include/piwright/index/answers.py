@@ -118,7 +118,10 @@ async def file_answer(
             headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{file.size}"
     response = web.StreamResponse(status=status, headers=headers)
     response.content_length = len(part)
-    return await _send(request, response, _chunks(file, part))
+    chunks = _chunks(file, part)
+    # What cannot be read is found before anything is said of it.
+    first = await anext(chunks, b"") if request.method == "GET" else b""
+    return await _send(request, response, chunks, first)
 
 
 async def unpacked_answer(request: web.BaseRequest, file: LargeFile, headers: dict[str, str]) -> web.StreamResponse:
@@ -132,11 +135,13 @@ async def unpacked_answer(request: web.BaseRequest, file: LargeFile, headers: di
 
 
 async def _send(
-    request: web.BaseRequest, response: web.StreamResponse, chunks: AsyncIterator[bytes]
+    request: web.BaseRequest, response: web.StreamResponse, chunks: AsyncIterator[bytes], first: bytes = b""
 ) -> web.StreamResponse:
     try:
         await response.prepare(request)
         if request.method == "GET":
+            if first:
+                await response.write(first)
             async for chunk in chunks:
                 await response.write(chunk)
         await response.write_eof()

@@ -4,7 +4,8 @@ tree = BucketTree("s3://bucket/prefix")           # keys and endpoint: AWS_* var
 page = await tree.look("simple/spidev/index.html")
 
 What was seen a moment ago is not asked for again, and a store that does not answer for a while is not noticed by those
-who read what is known. All requests to the store are made in threads.
+who read what is known. What is too large to be kept is asked for anew for each reader, who gets one version of it or a
+connection that breaks. All requests to the store are made in threads.
 """
 
 import asyncio
@@ -14,10 +15,10 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
 from types import TracebackType
 from typing import Any, TypeVar
 
+from piwright.index.bucket_parts import Replaced, modified_of, read_part, version_of
 from piwright.index.layout import HTML
 from piwright.index.served_tree import PAGE_LIMIT, LargeFile, Page, PageStore, tag_of
 
@@ -53,18 +54,23 @@ class _Seen:
 
 @dataclass(frozen=True)
 class BucketFile:
-    """An object that is read in parts."""
+    """An object that is read in parts, all of the version that it had when it was looked at."""
 
     tree: "BucketTree"
     path: str
     size: int
-    etag: str
+    version: str
     modified: int
+
+    @property
+    def etag(self) -> str:
+        """Every version has one."""
+        return f'"{self.version}"'
 
     async def read(self, start: int, length: int) -> bytes:
         """So many bytes from there on, or fewer; none only at the end."""
         stop = min(start + length, self.size)
-        return await self.tree.fetch(self.path, start, stop) if start < stop else b""
+        return await self.tree.fetch_part(self.path, range(start, stop), self.version) if start < stop else b""
 
     def __enter__(self) -> "BucketFile":
         return self
@@ -88,8 +94,11 @@ class BucketTree:
         self._store: tuple[Any, str] | None = None
 
     async def look(self, path: str) -> Page | LargeFile | None:
-        """The object as it was a moment ago; None if there is none."""
+        """The object as it was a moment ago, or as it is if it is large; None if there is none."""
+        began = time.monotonic()
         seen = await self._look(path)
+        if seen.size > PAGE_LIMIT and seen.at < began:
+            seen = await self._look(path, anew=True)
         if seen.version is None:
             self._pages.forget(path)
             return None
@@ -97,9 +106,9 @@ class BucketTree:
         if page is not None:
             return page
         if seen.size > PAGE_LIMIT:
-            return self._large(path, seen)
+            return BucketFile(self, path, seen.size, seen.version, seen.modified)
         try:
-            content = await self.fetch(path, None, None)
+            content = await self._fetch(path)
         except FileNotFoundError:
             return None
         page = Page(content, tag_of(content), seen.modified)
@@ -107,31 +116,40 @@ class BucketTree:
         return page
 
     async def open(self, path: str) -> LargeFile | None:
-        """The object to be read in parts."""
+        """The object to be read in parts: a wheel or a log, which never changes, so what was seen of it is enough."""
         seen = await self._look(path)
-        return self._large(path, seen) if seen.version is not None else None
+        return BucketFile(self, path, seen.size, seen.version, seen.modified) if seen.version is not None else None
 
     async def has_index(self, index: str) -> bool:
         """True if there is a list of projects: a bucket has no folders."""
         return await self.look(f"{index}/{HTML}") is not None
 
-    async def fetch(self, path: str, start: int | None, stop: int | None) -> bytes:
-        """Bytes of an object, which is there. Raises `OSError`."""
+    async def fetch_part(self, path: str, part: range, version: str) -> bytes:
+        """Bytes of an object, of that version of it. Raises `OSError`."""
 
         def read() -> bytes:
             store, prefix = self._opened()
             with _as_os_error(path):
-                return bytes(store.cat_file(prefix + path, start=start, end=stop))
+                return read_part(store, prefix + path, part, version)
+
+        try:
+            return await self._in_thread(read)
+        except (Replaced, FileNotFoundError):
+            self._seen.pop(path, None)  # what was known is known to be wrong
+            raise
+
+    async def _fetch(self, path: str) -> bytes:
+        def read() -> bytes:
+            store, prefix = self._opened()
+            with _as_os_error(path):
+                return bytes(store.cat_file(prefix + path))
 
         return await self._in_thread(read)
 
-    def _large(self, path: str, seen: _Seen) -> BucketFile:
-        return BucketFile(self, path, seen.size, f'"{seen.version}"', seen.modified)
-
-    async def _look(self, path: str) -> _Seen:
+    async def _look(self, path: str, anew: bool = False) -> _Seen:
         known = self._seen.get(path)
         now = time.monotonic()
-        if known is not None and now < known.again:
+        if known is not None and now < known.again and not anew:
             return known
         usable = known is not None and known.version is not None and now - known.at < STALE_SECONDS
         task = self._asking.get(path)  # many who ask for the same are one request to the store
@@ -170,10 +188,7 @@ class BucketTree:
             return _Seen(at, again, None, 0, 0)
         if said.get("type") != "file":
             return _Seen(at, again, None, 0, 0)
-        modified = said.get("LastModified") or said.get("mtime") or said.get("created") or 0
-        seconds = int(modified.timestamp() if isinstance(modified, datetime) else modified)
-        version = said.get("ETag") or said.get("etag") or f"{seconds:x}-{said['size']:x}"
-        return _Seen(at, again, str(version).strip('"'), int(said["size"]), seconds)
+        return _Seen(at, again, version_of(said), int(said["size"]), modified_of(said))
 
     def _opened(self) -> tuple[Any, str]:
         """The file system and the prefix of every path in it."""
