@@ -238,6 +238,62 @@ def test_a_stored_file_with_other_content_is_not_published(shop: Shop, suffix: s
     assert shop.page("spidev") is None
 
 
+def spoil(shop: Shop, name: str) -> None:
+    """Another byte in a stored wheel, which keeps its size."""
+    [stored] = shop.store.root.glob(f"wheels/*/*/{name}")
+    content = bytearray(stored.read_bytes())
+    content[40] ^= 1
+    stored.unlink()  # not written to: it may be the published file
+    stored.write_bytes(content)
+
+
+@pytest.mark.parametrize("everything", [False, True])
+def test_a_stored_wheel_with_other_bytes_is_not_published_and_nothing_else_is_lost(
+    shop: Shop, everything: bool
+) -> None:
+    kept, spoilt = shop.wheel("spidev", "3.5"), shop.wheel("spidev", "3.6")
+    other = shop.wheel("smbus2", "0.4")
+    spoil(shop, spoilt)
+    [problem] = shop.publish(everything=everything).problems
+    assert problem.startswith(f"{spoilt} is not published: ")
+    assert problem.endswith("has another hash; rebuild the wheel.")
+    assert (shop.filenames("spidev"), shop.filenames("smbus2")) == ([kept], [other])
+    assert list(shop.index_root.glob(f"files/*/*/{spoilt}*")) == []
+    assert shop.stale() == ["spidev"]
+    assert shop.value("SELECT count(*) FROM wheel WHERE published_at IS NOT NULL") == 2
+    spoil(shop, spoilt)  # the same bit once more: as it was
+    assert shop.publish().problems == ()
+    assert shop.filenames("spidev") == [kept, spoilt]
+    shop.check_tree()
+
+
+def test_what_a_killed_publisher_left_is_not_believed_for_its_size(shop: Shop) -> None:
+    name = shop.wheel("spidev", "3.6")
+    shop.publish()
+    shop.execute("UPDATE wheel SET published_at = NULL")
+    shop.project("spidev")
+    [published] = shop.index_root.glob(f"files/*/*/{name}")
+    content = published.read_bytes()
+    published.unlink()
+    published.write_bytes(bytes(len(content)))
+    assert shop.publish().problems == ()
+    assert published.read_bytes() == content
+    spoil(shop, name)
+    shop.execute("UPDATE wheel SET published_at = NULL")
+    shop.project("spidev")
+    assert len(shop.publish().problems) == 1
+    assert shop.page("spidev") is None
+
+
+def test_a_wheel_that_is_published_is_not_read_again(shop: Shop) -> None:
+    name = shop.wheel("spidev", "3.6")
+    shop.publish()
+    spoil(shop, name)
+    assert shop.publish(everything=True).problems == ()
+    assert shop.filenames("spidev") == [name]
+    shop.check_tree()  # what is published is what was looked at
+
+
 def test_everything_rebuilds_a_lost_tree_to_the_byte(shop: Shop) -> None:
     shop.upstream_file("spidev", "3.6", "spidev-3.6.tar.gz")
     shop.wheel("spidev", "3.6")

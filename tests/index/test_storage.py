@@ -120,6 +120,17 @@ def test_a_wheel_is_placed_with_its_metadata_whatever_was_left(
     assert list(tmp_path.glob("index/files/ab/cd/.*")) == []
 
 
+def test_a_new_wheel_replaces_what_has_its_size(storage: Storage, tmp_path: Path) -> None:
+    wheel, path = tmp_path / "a.whl", "files/ab/cd/a.whl"
+    wheel.write_bytes(bytes(1000))
+    Path(f"{wheel}.metadata").write_bytes(b"Name: a\n")
+    storage.write({path: b"x" * 1000})
+    assert not storage.place_wheel(str(wheel), path, 1000, f"{wheel}.metadata", b"Name: a\n")
+    assert storage.read(path) == b"x" * 1000
+    assert storage.place_wheel(str(wheel), path, 1000, f"{wheel}.metadata", b"Name: a\n", new=True)
+    assert storage.read(path) == bytes(1000)
+
+
 def test_representations_that_are_copied_have_times_of_their_own(tmp_path: Path) -> None:
     """nginx tells them apart by time and size; a store on another disk, or of another user, is copied."""
     other = Path("/dev/shm")

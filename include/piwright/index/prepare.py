@@ -148,7 +148,11 @@ class Preparation:
         prepared.offered = (len(shown), releases, sum(wheel.size for wheel in shown))
 
     def _place_wheels(self, contents: ProjectContents, prepared: Prepared) -> set[int]:
-        """Put the project's wheels and their metadata in place; the ids of those that could not be."""
+        """Put the project's wheels and their metadata in place; the ids of those that could not be.
+
+        The bytes of a wheel are looked at once, before any page names it. Not again when everything is looked at: that
+        would read the whole store, which may be terabytes, and what is published is a link to what was looked at.
+        """
         missing = set()
         served = served_wheels(contents)
         paths = {wheel.wheel_id: wheel_path(wheel.sha256, wheel.filename) for wheel in served}
@@ -164,8 +168,9 @@ class Preparation:
             metadata = self.store.metadata_beside(stored)
             said = _read_metadata(wheel, stored, metadata)
             if isinstance(said, bytes):
-                prepared.files_added += int(self.storage.place_wheel(stored, path, wheel.size, metadata, said))
-            elif not self._in_place(wheel, path):
+                added = self.storage.place_wheel(stored, path, wheel.size, metadata, said, new=not wheel.published)
+                prepared.files_added += int(added)
+            elif not wheel.published or not self._in_place(wheel, path):
                 missing.add(wheel.wheel_id)
                 prepared.problems.append(said)
                 continue
@@ -189,7 +194,7 @@ class Preparation:
 def _read_metadata(wheel: OurWheel, stored: str, metadata: str) -> bytes | str:
     """The metadata of a stored wheel, or why the wheel cannot be published: it is not what the database says."""
     try:
-        size = os.stat(stored).st_size
+        size, sha256 = (os.stat(stored).st_size, wheel.sha256) if wheel.published else _digest(stored)
         content = _read(metadata)
     except (FileNotFoundError, NotADirectoryError) as error:
         return f"{wheel.filename} is not published: {error.filename} is missing; rebuild the wheel or remove it."
@@ -197,9 +202,26 @@ def _read_metadata(wheel: OurWheel, stored: str, metadata: str) -> bytes | str:
         return (
             f"{wheel.filename} is not published: {stored} has {size} bytes instead of {wheel.size}; rebuild the wheel."
         )
+    if sha256 != wheel.sha256:
+        return f"{wheel.filename} is not published: {stored} has another hash; rebuild the wheel."
     if hashlib.sha256(content).hexdigest() != wheel.metadata_sha256:
         return f"{wheel.filename} is not published: {metadata} has another hash; rebuild the wheel."
     return content
+
+
+def _digest(path: str) -> tuple[int, str]:
+    """Size and SHA-256 of a file. Most are small: `hashlib.file_digest` makes a buffer for each that costs more than they do."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        size, digest = 0, hashlib.sha256()
+        while part := os.read(descriptor, _PIECE):
+            size += len(part)
+            digest.update(part)
+            if len(part) < _PIECE:
+                break
+        return size, digest.hexdigest()
+    finally:
+        os.close(descriptor)
 
 
 def _read(path: str) -> bytes:

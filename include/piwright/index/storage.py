@@ -66,10 +66,13 @@ class Storage(Protocol):
         """
         ...
 
-    def place_wheel(self, wheel: str, path: str, size: int, metadata: str, content: bytes) -> bool:
+    def place_wheel(
+        self, wheel: str, path: str, size: int, metadata: str, content: bytes, *, new: bool = False
+    ) -> bool:
         """Put the file `wheel` of `size` bytes there, and the file `metadata`, which says `content`, beside it with its twins.
 
-        The metadata comes last and never changes either. False if the wheel was there. Durable as `place`.
+        The metadata comes last and never changes either. False if the wheel was there; one that is `new` replaces what is
+        there, whatever its size. Durable as `place`.
         """
         ...
 

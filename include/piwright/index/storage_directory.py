@@ -221,12 +221,18 @@ class DirectoryStorage:
         _link_or_replace(source, target)
         return True
 
-    def place_wheel(self, wheel: str, path: str, size: int, metadata: str, content: bytes) -> bool:
+    def place_wheel(
+        self, wheel: str, path: str, size: int, metadata: str, content: bytes, *, new: bool = False
+    ) -> bool:
         """Make a wheel appear, then the twins of its metadata, then the metadata; False if the wheel is there."""
         target = f"{self.root}/{path}"
         beside = metadata_path(target)
         if not _make_folder_of(target):
-            added = self.place(wheel, path, size)
+            if new and not _same(wheel, target):
+                _link_or_replace(wheel, target)
+                added = True
+            else:
+                added = self.place(wheel, path, size)
             for suffix in DirectoryGroup(self.root, self.encodings, self.root)._wanted(metadata_path(path), content):
                 if suffix:
                     _place_twin(metadata, beside, suffix, content)
@@ -345,6 +351,14 @@ def _size(path: str) -> int | None:
         return os.stat(path).st_size
     except (FileNotFoundError, NotADirectoryError):
         return None
+
+
+def _same(source: str, target: str) -> bool:
+    """True if both are names of one file."""
+    try:
+        return Path(source).samefile(target)
+    except FileNotFoundError:
+        return False
 
 
 def _status(path: Path) -> os.stat_result | None:

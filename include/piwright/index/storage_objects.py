@@ -111,13 +111,16 @@ class ObjectStorage:
         """Put the file `source` of `size` bytes there, never to change; False if one of that size is there."""
         if self.size(path) == size:
             return False
-        with _opened(self.address) as (store, root):
-            store.put_file(str(source), f"{root}{path}", **self._described(path))
+        self._put_file(source, path)
         return True
 
-    def place_wheel(self, wheel: str, path: str, size: int, metadata: str, content: bytes) -> bool:
+    def place_wheel(
+        self, wheel: str, path: str, size: int, metadata: str, content: bytes, *, new: bool = False
+    ) -> bool:
         """Put a wheel there, then its metadata with its twins; False if the wheel is there."""
-        added = self.place(wheel, path, size)
+        if new:
+            self._put_file(wheel, path)
+        added = new or self.place(wheel, path, size)
         self.write({metadata_path(path): content})
         return added
 
@@ -159,6 +162,10 @@ class ObjectStorage:
 
     def sync(self) -> None:
         """What the store took is durable."""
+
+    def _put_file(self, source: str | Path, path: str) -> None:
+        with _opened(self.address) as (store, root):
+            store.put_file(str(source), f"{root}{path}", **self._described(path))
 
     def _put(self, files: Mapping[str, bytes]) -> None:
         self._each("pipe_file", list(files), lambda path: ((files[path],), self._described(path)))
