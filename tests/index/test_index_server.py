@@ -54,7 +54,8 @@ def test_a_broken_log_ends_the_connection_and_not_the_server(tmp_path: Path) -> 
     [
         (["--port", "many"], "'many' is not a port"),
         (["--port", "70000"], "'70000' is not a port"),
-        (["--upstream", "ftp://x"], "'ftp://x' is not the address"),
+        (["--upstream", "ftp://x"], "'ftp://x' cannot be used: it must be the http or https address of a simple index"),
+        (["--upstream", ""], "--upstream: it is empty"),
         (["--root", __file__], "is not a directory"),
         (["--colour", "red"], "--colour"),
     ],
@@ -67,6 +68,19 @@ def test_a_wrong_argument_is_named(
         main([part for pair in given.items() for part in pair])
     assert ended.value.code == 2
     assert named in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("given", ["http://user:secret@x.invalid/simple/", "https://secret@x.invalid/", "u:secret@x"])
+def test_no_visitor_and_no_log_is_told_a_password(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], given: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--root", str(tmp_path), "--port", "0", "--upstream", given])
+    said = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert "argument --upstream: '" in said
+    assert "***@x" in said
+    assert "secret" not in said.replace("workers hold no secrets", "")
 
 
 def test_a_port_in_use_is_named(served_tree: Path, tmp_path: Path) -> None:

@@ -57,6 +57,12 @@ def test_a_value_that_nginx_would_misread_is_named(field: str, value: object) ->
         nginx_configuration(site(**{field: value}))
 
 
+def test_a_password_is_refused_and_not_repeated() -> None:
+    with pytest.raises(SiteError, match=r"upstream = 'http://\*\*\*@upstream.invalid/' cannot be used") as refused:
+        nginx_configuration(site(upstream="http://user:hunter2@upstream.invalid/"))
+    assert "hunter2" not in str(refused.value)
+
+
 def test_nginx_finds_nothing_wrong_with_it(tmp_path: Path) -> None:
     program = require_nginx()
     configuration = tmp_path / "nginx.conf"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from serving import HASH, JSON, TARGET, UPSTREAM, WHEEL, IndexServer, NginxServer
+from serving import HASH, JSON, TARGET, UPSTREAM, WHEEL, WHEEL_ADDRESS, WHEEL_BYTES, IndexServer, NginxServer
 
 parts = st.one_of(
     st.sampled_from(
@@ -114,3 +114,50 @@ def test_both_servers_answer_the_same(
         assert embedded["status"] == 404
     else:
         assert embedded == nginx
+
+
+SIZE = len(WHEEL_BYTES)
+numbers = st.one_of(st.integers(0, 20), st.integers(SIZE - 3, SIZE + 3), st.just(2**63 - 1)).map(str)
+blanks = st.sampled_from(["", "", "", " "])
+one_range = st.one_of(
+    st.tuples(blanks, numbers, blanks, st.just("-"), blanks, numbers, blanks).map("".join),
+    st.tuples(blanks, numbers, blanks, st.just("-"), blanks).map("".join),
+    st.tuples(blanks, st.just("-"), numbers, blanks).map("".join),
+    st.text("059-,= abx;\t+", max_size=5),
+)
+range_headers = st.tuples(
+    st.sampled_from([*["bytes="] * 6, "Bytes=", "bytes =", "bytes", "lines="]),
+    st.lists(one_range, min_size=1, max_size=3).map(",".join),
+).map("".join)
+
+
+@given(asked=range_headers)
+@example(asked="bytes=5-2")
+@example(asked="bytes=a-b")
+@example(asked="bytes=99999999999999999999-")
+@example(asked="bytes =0-5")
+@example(asked="bytes= 0 - 5")
+@example(asked="bytes=0-1,4-5")
+@example(asked="bytes=0-1,4-5,x")
+@example(asked="bytes=0-1,999999-")
+@example(asked="bytes=999999-,5-2,-7")
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_both_servers_send_the_same_part(lines: list[http.client.HTTPConnection], asked: str) -> None:
+    said = []
+    for line in lines:
+        line.request("GET", WHEEL_ADDRESS, headers={"Range": asked})
+        response = line.getresponse()
+        body = response.read()
+        said.append((response.status, response.headers["Content-Range"], body if response.status < 300 else b""))
+    assert said[0] == said[1]
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "TRACE", "PROPFIND"])
+def test_both_servers_refuse_to_be_written_to(lines: list[http.client.HTTPConnection], method: str) -> None:
+    said = []
+    for line in lines:
+        line.request(method, "/simple/")
+        response = line.getresponse()
+        response.read()
+        said.append((response.status, response.headers["Allow"]))
+    assert said == [(405, "GET, HEAD, OPTIONS")] * 2

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from piwright.settings import ROOT, Settings, SettingsError, parse_upstream_url
+from piwright.index.upstream import read_upstream
+from piwright.settings import ROOT, Settings, SettingsError
 
 TEMPLATE = ROOT / "deploy" / "nginx.conf"
 
@@ -38,9 +39,9 @@ class NginxSite:
 def nginx_configuration(site: NginxSite) -> str:
     """The configuration for the `http` level of an nginx, such as a file of its conf.d. Raises `SiteError`."""
     try:
-        upstream = parse_upstream_url(site.upstream)
+        upstream = read_upstream(site.upstream)
     except ValueError as error:
-        raise SiteError(f"upstream = {site.upstream!r} cannot be used: it must be {error}.") from None
+        raise SiteError(f"upstream = {error}.") from None
     lines = {
         "    listen 80;": f"    listen {_value('listen', site.listen)};",
         "    server_name _;": f"    server_name {_value('server_name', site.server_name)};",

@@ -17,7 +17,6 @@ from http import HTTPStatus
 from pathlib import Path
 from time import time as clock
 from typing import Any
-from urllib.parse import urlsplit
 
 from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
@@ -25,6 +24,7 @@ from aiohttp.abc import AbstractAccessLogger
 from piwright.index.access_log import AccessLog, Line
 from piwright.index.responses import Responder
 from piwright.index.served_tree import open_tree
+from piwright.index.upstream import read_upstream
 
 _TURN = 0.0005
 """Seconds for which the thread of the access log may keep an answer waiting; Python's own are ten times as many."""
@@ -46,12 +46,10 @@ def _port(value: str) -> int:
 
 
 def _upstream(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-        raise argparse.ArgumentTypeError(
-            f"{value!r} is not the address of a simple index, such as http://127.0.0.1:3141/simple/"
-        )
-    return value.rstrip("/") + "/"
+    try:
+        return read_upstream(value)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
