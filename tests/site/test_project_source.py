@@ -185,7 +185,8 @@ def test_the_page_answers_in_one_look(rows: ProjectRows) -> None:
     assert "No wheel: pip would have to compile version 0.6." in failed
     assert "A C or C++ header is not installed on the worker." in failed
     assert "missing header" in failed
-    assert "The log for Bookworm 32-bit src/lgpio_wrap.c:22:10: fatal error: lgpio.h: No such file or directory" in failed
+    line = "src/lgpio_wrap.c:22:10: fatal error: lgpio.h: No such file or directory"
+    assert f"The log for Bookworm 32-bit {line}" in failed
     assert [link for link in page(rows.rendered("rpi-lgpio"), "rpi-lgpio").links if link.endswith("/#L1233")]
     shut = page(rows.rendered("shut"), "shut").text
     assert "Nothing of this can be installed. Upstream holds it in quarantine: malware" in shut
